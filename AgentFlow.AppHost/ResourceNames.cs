@@ -1,0 +1,5 @@
+namespace AgentFlow.AppHost;
+
+internal static class ResourceNames
+{
+}

@@ -1,0 +1,51 @@
+using AgentFlow.Contracts.Runs;
+
+namespace AgentFlow.Contracts.Chat;
+
+public sealed record ConversationSummary
+{
+    public required ConversationId Id { get; init; }
+
+    public required string Title { get; init; }
+
+    public required string Agent { get; init; }
+
+    public required DateTimeOffset CreatedAt { get; init; }
+
+    public required DateTimeOffset UpdatedAt { get; init; }
+
+    /// <summary>The run that is going on, if any: attach to it by <c>GET /api/runs/{id}/events</c>.</summary>
+    public RunId? ActiveRunId { get; init; }
+}
+
+/// <summary>One message as <c>GET /api/chat/{id}/history</c> lists it, oldest first.</summary>
+public sealed record HistoryMessage
+{
+    public required MessageId Id { get; init; }
+
+    public MessageId? ParentId { get; init; }
+
+    public required ChatRole Role { get; init; }
+
+    public required string Content { get; init; }
+
+    /// <summary>Who wrote it, in a room.</summary>
+    public string? Author { get; init; }
+
+    public RunId? RunId { get; init; }
+
+    /// <summary>How the run that wrote it ended; <see cref="RunStatus.Completed"/> for user messages.</summary>
+    public required RunStatus Status { get; init; }
+
+    public required IReadOnlyList<Citation> Citations { get; init; }
+
+    public required IReadOnlyList<ToolCallSummary> ToolCalls { get; init; }
+
+    public RunUsage? Usage { get; init; }
+
+    public required DateTimeOffset CreatedAt { get; init; }
+}
+
+/// <summary>Body of <c>PATCH /api/chat/{id}</c>.</summary>
+/// <param name="Title">1 to 200 characters.</param>
+public sealed record ConversationPatch(string Title);
