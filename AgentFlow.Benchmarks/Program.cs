@@ -1,1 +1,3 @@
-Console.WriteLine("AgentFlow benchmarks");
+using AgentFlow.Benchmarks;
+
+return await Catalog.RunAsync(args);

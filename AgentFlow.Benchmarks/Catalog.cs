@@ -1,0 +1,46 @@
+namespace AgentFlow.Benchmarks;
+
+/// <summary>Everything that <c>dotnet run --project AgentFlow.Benchmarks -- &lt;area&gt; [&lt;name&gt;] [options]</c> can measure; one line each.</summary>
+internal static class Catalog
+{
+    private static readonly Measurement[] Measurements =
+    [
+    ];
+
+    /// <summary>Runs the measurement that the first words name, with the words after them as its options.</summary>
+    /// <returns>The measurement's exit code (0: every figure met its goal), or 2 when no measurement has that name.</returns>
+    public static async Task<int> RunAsync(string[] args)
+    {
+        var area = args.ElementAtOrDefault(0);
+        var name = args.ElementAtOrDefault(1);
+        var found = Measurements.FirstOrDefault(each => each.Area == area && each.Name == name);
+        var options = args.Skip(2);
+        if (found is null)
+        {
+            found = Measurements.FirstOrDefault(each => each.Area == area && each.Name.Length == 0);
+            options = args.Skip(1);
+        }
+
+        if (found is null)
+        {
+            Console.WriteLine("usage: dotnet run -c Release --project AgentFlow.Benchmarks -- <area> [<name>] [options]");
+            foreach (var each in Measurements)
+                Console.WriteLine($"  {each.Area + " " + each.Name,-28} {each.Summary}");
+            return 2;
+        }
+
+        using var stop = new CancellationTokenSource();
+        Console.CancelKeyPress += (_, pressed) =>
+        {
+            pressed.Cancel = true;
+            stop.Cancel();
+        };
+        return await found.RunAsync([.. options], stop.Token);
+    }
+
+    /// <param name="Area">The first word of the command.</param>
+    /// <param name="Name">The second word, or empty for the area's own measurement.</param>
+    /// <param name="Summary">One line for the list.</param>
+    /// <param name="RunAsync">Gets the words after the name; returns the exit code.</param>
+    private sealed record Measurement(string Area, string Name, string Summary, Func<string[], CancellationToken, Task<int>> RunAsync);
+}
