@@ -1,0 +1,59 @@
+using System.Text.Json;
+using AgentFlow.ApiService.Agents;
+using AgentFlow.Contracts;
+using AgentFlow.Contracts.Chat;
+
+namespace AgentFlow.ApiService.Runs;
+
+/// <summary>Everything a run was asked to do, fixed when it starts. Holds no connection and no request.</summary>
+internal sealed record RunContext
+{
+    public required RunId RunId { get; init; }
+
+    public required OwnerId OwnerId { get; init; }
+
+    public required ConversationId ConversationId { get; init; }
+
+    /// <summary>The id that the answer will have in the history.</summary>
+    public required MessageId MessageId { get; init; }
+
+    public required MessageId UserMessageId { get; init; }
+
+    public required AgentDefinition Agent { get; init; }
+
+    /// <summary>One of the agent's models.</summary>
+    public required string Model { get; init; }
+
+    public required string Question { get; init; }
+
+    /// <summary>The branch that the question ends, oldest first, without the question.</summary>
+    public required IReadOnlyList<ChatTurn> History { get; init; }
+
+    /// <summary>Answer from this passage alone.</summary>
+    public string? SelectedText { get; init; }
+
+    /// <summary>A JSON object from the caller: quoted data, never instructions.</summary>
+    public JsonElement? Context { get; init; }
+
+    /// <summary>Passages to recall; null: the agent's setting.</summary>
+    public int? TopK { get; init; }
+
+    /// <summary>False for a request that brought its whole history along and whose messages are not stored.</summary>
+    public bool IsKept { get; init; } = true;
+}
+
+/// <summary>
+/// The work of one run: emits everything between <c>run.started</c> and the terminal event through the writer and returns when the
+/// answer is complete. The token is cancelled when the run is cancelled, when the process drains or when the run was lost to another
+/// process; the partial text is kept by the writer. Refusals are <see cref="RunFailedException"/>, an answer that broke off is
+/// <see cref="RunInterruptedException"/>; every other exception becomes <c>run.failed</c> with code <c>internal</c> and one Error log.
+/// </summary>
+internal delegate Task AgentRun(RunContext run, RunWriter writer, CancellationToken ct);
+
+/// <summary>
+/// Finds the agent (null: the owner's default) and checks the model (null: the agent's first). Refuses by throwing
+/// <c>ProblemException</c>: 404 unknown agent, 400 a model that the agent does not list, 503 a model that is not configured.
+/// </summary>
+internal delegate ValueTask<ChosenAgent> ChooseAgent(OwnerId owner, string? slug, string? model, CancellationToken ct);
+
+internal sealed record ChosenAgent(AgentDefinition Agent, string Model);

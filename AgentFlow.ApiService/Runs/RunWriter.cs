@@ -1,0 +1,114 @@
+using System.Text;
+using AgentFlow.Contracts;
+using AgentFlow.Contracts.Chat;
+using AgentFlow.Contracts.Runs;
+
+namespace AgentFlow.ApiService.Runs;
+
+/// <summary>
+/// What an agent writes its run's events to. Keeps the answer's text, citations, tool calls and usage as they pass, so that a run
+/// that breaks off keeps them. Thread-safe: tools that run side by side may emit at once.
+/// </summary>
+/// <param name="append">Hands an event to the log; it completes when the event was accepted, which waits only while too many of the
+/// run's events are uncommitted. The log numbers, commits, then publishes.</param>
+internal sealed class RunWriter(RunId runId, Func<RunEvent, CancellationToken, ValueTask> append)
+{
+    private readonly Lock _gate = new();
+    private readonly StringBuilder _text = new();
+    private readonly List<Citation> _citations = [];
+    private readonly List<ToolCalled> _called = [];
+    private readonly List<ToolCallSummary> _toolCalls = [];
+
+    public RunId RunId => runId;
+
+    /// <summary>All deltas so far, joined.</summary>
+    public string Text
+    {
+        get
+        {
+            lock (_gate)
+                return _text.ToString();
+        }
+    }
+
+    public IReadOnlyList<Citation> Citations
+    {
+        get
+        {
+            lock (_gate)
+                return [.. _citations];
+        }
+    }
+
+    public IReadOnlyList<ToolCallSummary> ToolCalls
+    {
+        get
+        {
+            lock (_gate)
+                return [.. _toolCalls];
+        }
+    }
+
+    /// <summary>The last usage reported, which covers the whole run; null before.</summary>
+    public RunUsage? Usage { get; private set; }
+
+    public ContextRecalled? Recalled { get; private set; }
+
+    /// <summary>Never a terminal event: those are written by the runs themselves, exactly one.</summary>
+    public ValueTask EmitAsync(RunEvent evt, CancellationToken ct)
+    {
+        if (evt.IsTerminal)
+            throw new ArgumentException("A run's terminal event is not the agent's to write.", nameof(evt));
+        lock (_gate)
+            Keep(evt);
+        return append(evt, ct);
+    }
+
+    public ValueTask DeltaAsync(string text, CancellationToken ct) =>
+        text.Length == 0 ? ValueTask.CompletedTask : EmitAsync(new MessageDelta { Text = text }, ct);
+
+    private void Keep(RunEvent evt)
+    {
+        switch (evt)
+        {
+            case MessageDelta delta:
+                _text.Append(delta.Text);
+                break;
+            case CitationAdded citation:
+                _citations.Add(citation.ToCitation());
+                break;
+            case ToolCalled called:
+                _called.Add(called);
+                break;
+            case ToolReturned returned when _called.Find(c => c.CallId == returned.CallId) is { } call:
+                _toolCalls.Add(new(call.CallId, call.Tool, call.Arguments, returned.Result, returned.Error, returned.DurationMs));
+                break;
+            case UsageReported usage:
+                Usage = new(usage.InputTokens, usage.OutputTokens, usage.Cost);
+                break;
+            case ContextRecalled recalled:
+                Recalled = recalled;
+                break;
+        }
+    }
+}
+
+/// <summary>The run can not go on for a reason that may be told: <c>run.failed</c>, or a problem if nothing was sent yet.</summary>
+/// <param name="code">Stable, such as <c>model_unavailable</c>.</param>
+/// <param name="detail">Safe to show: one sentence, no secret, no exception's text.</param>
+/// <param name="status">The HTTP status while no byte was sent.</param>
+/// <param name="retryAfter">When to come back, for 429 and 503.</param>
+internal sealed class RunFailedException(string code, string detail, int status = StatusCodes.Status503ServiceUnavailable, TimeSpan? retryAfter = null)
+    : Exception(detail)
+{
+    public string Code => code;
+
+    public string Detail => Message;
+
+    public int Status => status;
+
+    public TimeSpan? RetryAfter => retryAfter;
+}
+
+/// <summary>The answer broke off in the middle and can not be continued: <c>run.interrupted</c> with the text so far.</summary>
+internal sealed class RunInterruptedException(string reason) : Exception(reason);
