@@ -1,0 +1,92 @@
+using Npgsql;
+
+namespace AgentFlow.ServiceDefaults.Postgres;
+
+/// <summary>Statements that travel in one round trip and commit or fail together. Used once, by one caller.</summary>
+public sealed class DbBatch
+{
+    private readonly NpgsqlBatch batch;
+    private readonly bool ownsTransaction;
+    private int skip;
+
+    internal DbBatch(NpgsqlBatch batch, bool ownsTransaction)
+    {
+        this.batch = batch;
+        this.ownsTransaction = ownsTransaction;
+    }
+
+    /// <summary>How many statements the caller added.</summary>
+    public int Count => batch.BatchCommands.Count - skip;
+
+    public DbBatch Add(string sql, object?[] parameters)
+    {
+        ArgumentNullException.ThrowIfNull(parameters);
+        var command = new NpgsqlBatchCommand(sql);
+        foreach (var parameter in parameters)
+        {
+            command.Parameters.Add(parameter as NpgsqlParameter ?? new NpgsqlParameter { Value = parameter ?? DBNull.Value });
+        }
+
+        batch.BatchCommands.Add(command);
+        return this;
+    }
+
+    /// <summary>
+    /// Commits without waiting for the disk: what is written survives the death of every process of ours, and of Postgres, but not a
+    /// power cut in the next fraction of a second. Only for what can be told again.
+    /// </summary>
+    public DbBatch Relaxed()
+    {
+        if (Count > 0 || !ownsTransaction)
+        {
+            throw new InvalidOperationException("Relaxed comes before the statements of a batch that is its own transaction.");
+        }
+
+        batch.BatchCommands.Add(new NpgsqlBatchCommand("select set_config('synchronous_commit', 'off', true)"));
+        skip++;
+        return this;
+    }
+
+    /// <returns>The number of rows that all statements wrote together.</returns>
+    public async Task<int> ExecuteAsync(CancellationToken ct)
+    {
+        await using (batch)
+        {
+            var affected = await batch.ExecuteNonQueryAsync(ct);
+            return Math.Max(affected, 0);
+        }
+    }
+
+    /// <summary>Reads results in the order of the statements; <c>NextResultAsync</c> moves to the next statement that returns rows.</summary>
+    public async Task<T> ReadAsync<T>(Func<NpgsqlDataReader, CancellationToken, Task<T>> read, CancellationToken ct)
+    {
+        ArgumentNullException.ThrowIfNull(read);
+        await using (batch)
+        {
+            T result;
+            await using (var reader = await batch.ExecuteReaderAsync(ct))
+            {
+                for (var i = 0; i < skip; i++)
+                {
+                    await reader.NextResultAsync(ct);
+                }
+
+                result = await read(reader, ct);
+
+                // An error in a statement that nobody read would be lost with the reader.
+                while (await reader.NextResultAsync(ct))
+                {
+                }
+            }
+
+            return result;
+        }
+    }
+
+    internal DbBatch Preamble(string role, Guid? ownerId)
+    {
+        DbScope.Preamble(batch, role, ownerId);
+        skip++;
+        return this;
+    }
+}

@@ -1,0 +1,45 @@
+using System.Reflection;
+using AgentFlow.ServiceDefaults.Settings;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using Npgsql;
+
+namespace AgentFlow.ServiceDefaults.Postgres;
+
+public static class PostgresRegistration
+{
+    /// <summary>Registers <see cref="Database"/> and <see cref="Notifications"/>, and migrates before the service listens.</summary>
+    /// <param name="builder">The service.</param>
+    /// <param name="connectionName"><c>agentflow-api</c> or <c>agentflow-memory</c>: the connection string's name and, with underscores, the schema's.</param>
+    /// <param name="schema">The assembly whose embedded <c>NNNN_name.sql</c> files make the service's tables.</param>
+    public static WebApplicationBuilder AddPostgres(this WebApplicationBuilder builder, string connectionName, Assembly schema)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        ArgumentNullException.ThrowIfNull(schema);
+        var services = builder.Services;
+        services.AddValidatedOptions<PostgresOptions>(PostgresOptions.Section);
+        var configured = ConnectionStrings.Resolve(builder.Configuration, connectionName);
+        services.AddSingleton(provider => new DatabaseTarget(configured, connectionName, provider.GetRequiredService<IOptions<PostgresOptions>>().Value));
+        services.AddSingleton(provider => CreateSource(provider.GetRequiredService<DatabaseTarget>(), provider.GetRequiredService<ILoggerFactory>()));
+        services.AddSingleton(provider => new Database(
+            provider.GetRequiredService<NpgsqlDataSource>(), provider.GetRequiredService<DatabaseTarget>().Schema));
+        services.AddSingleton(provider => new Migrator(
+            provider.GetRequiredService<DatabaseTarget>(),
+            [.. Migration.Load(typeof(PostgresRegistration).Assembly), .. Migration.Load(schema)],
+            provider.GetRequiredService<ILogger<Migrator>>()));
+        services.AddHostedService<DatabaseStart>();
+        services.AddSingleton(provider => new Notifications(
+            provider.GetRequiredService<DatabaseTarget>(), provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<Notifications>>()));
+        services.AddHostedService(provider => provider.GetRequiredService<Notifications>());
+        return builder;
+    }
+
+    private static NpgsqlDataSource CreateSource(DatabaseTarget target, ILoggerFactory loggers)
+    {
+        var source = new NpgsqlDataSourceBuilder(target.PooledConnectionString) { Name = target.Schema };
+        source.UseLoggerFactory(loggers);
+        return source.Build();
+    }
+}
