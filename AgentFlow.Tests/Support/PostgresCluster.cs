@@ -55,13 +55,14 @@ public sealed class PostgresCluster : IAsyncLifetime
         }
     }
 
-    public ValueTask DisposeAsync()
+    public async ValueTask DisposeAsync()
     {
         if (server is { HasExited: false })
         {
             // The guard shell sends SIGINT (fast shutdown) to Postgres when its input ends.
             server.StandardInput.Close();
-            server.WaitForExit(TimeSpan.FromSeconds(20));
+            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+            await server.WaitForExitAsync(limit.Token);
         }
 
         server?.Dispose();
@@ -69,8 +70,6 @@ public sealed class PostgresCluster : IAsyncLifetime
         {
             Directory.Delete(folder, recursive: true);
         }
-
-        return ValueTask.CompletedTask;
     }
 
     private async Task StartAsync()
@@ -90,7 +89,7 @@ public sealed class PostgresCluster : IAsyncLifetime
         await RunAsync($"{asUser}'{bin}/initdb' -D '{data}' -U postgres -A scram-sha-256 --pwfile='{passwordFile}' -E UTF8 --locale=C --no-sync");
         var options = $"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories='' -c fsync=off -c max_connections=400 -c shared_buffers=128MB -c log_min_messages=fatal";
         var guard = $"exec 3<&0; cd /; {asUser}'{bin}/postgres' -D '{data}' {options} </dev/null >'{folder}/log' 2>&1 & p=$!; cat <&3 >/dev/null; kill -INT $p; wait $p";
-        server = Process.Start(new ProcessStartInfo("/bin/bash", ["-c", guard]) { RedirectStandardInput = true })!;
+        server = Process.Start(new ProcessStartInfo("/bin/bash", ["-c", guard]) { RedirectStandardInput = true, UseShellExecute = false })!;
         await WaitUntilReadyAsync();
     }
 
@@ -113,7 +112,7 @@ public sealed class PostgresCluster : IAsyncLifetime
 
     private static async Task RunAsync(string command)
     {
-        using var process = Process.Start(new ProcessStartInfo("/bin/bash", ["-c", $"cd / && {command}"]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        using var process = Process.Start(new ProcessStartInfo("/bin/bash", ["-c", $"cd / && {command}"]) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false })!;
         var error = process.StandardError.ReadToEndAsync();
         await process.StandardOutput.ReadToEndAsync();
         await process.WaitForExitAsync();
