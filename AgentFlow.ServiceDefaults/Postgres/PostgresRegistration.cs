@@ -1,4 +1,5 @@
 using System.Reflection;
+using AgentFlow.ServiceDefaults.Health;
 using AgentFlow.ServiceDefaults.Settings;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
@@ -30,6 +31,7 @@ public static class PostgresRegistration
             [.. Migration.Load(typeof(PostgresRegistration).Assembly), .. Migration.Load(schema)],
             provider.GetRequiredService<ILogger<Migrator>>()));
         services.AddHostedService<DatabaseStart>();
+        services.AddSingleton<IReadinessCheck, PostgresCheck>();
         services.AddSingleton(provider => new Notifications(
             provider.GetRequiredService<DatabaseTarget>(), provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<Notifications>>()));
         services.AddHostedService(provider => provider.GetRequiredService<Notifications>());

@@ -1,0 +1,30 @@
+using Microsoft.Extensions.DependencyInjection;
+
+namespace AgentFlow.ServiceDefaults.Http;
+
+public static class ServiceHttpClients
+{
+    /// <summary>
+    /// A typed client of one of our services: its address, a connection limit that does not queue silently, a limit per try, one retry of
+    /// what is safe to repeat, and a circuit that opens while the service is down.
+    /// </summary>
+    /// <param name="services">The registrations.</param>
+    /// <param name="service">As in <c>services:name:http:0</c>.</param>
+    /// <param name="timeout">For one try. Streams set <see cref="ServiceResilience.Streaming"/> on the request and have limits of their own.</param>
+    public static IHttpClientBuilder AddServiceHttpClient<TClient>(this IServiceCollection services, string service, TimeSpan timeout)
+        where TClient : class => services
+            .AddHttpClient<TClient>((provider, client) =>
+            {
+                client.BaseAddress = provider.GetRequiredService<ServiceAddresses>().Of(service);
+                client.Timeout = Timeout.InfiniteTimeSpan;
+            })
+            .ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler
+            {
+                ConnectTimeout = TimeSpan.FromSeconds(2),
+                PooledConnectionLifetime = TimeSpan.FromMinutes(5),
+                AllowAutoRedirect = false,
+                UseProxy = false,
+                UseCookies = false,
+            })
+            .AddHttpMessageHandler(provider => new ServiceResilience(service, timeout, provider.GetRequiredService<TimeProvider>()));
+}

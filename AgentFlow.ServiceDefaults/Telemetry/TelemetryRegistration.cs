@@ -1,0 +1,90 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using OpenTelemetry;
+using OpenTelemetry.Logs;
+using OpenTelemetry.Metrics;
+using OpenTelemetry.Resources;
+using OpenTelemetry.Trace;
+
+namespace AgentFlow.ServiceDefaults.Telemetry;
+
+/// <summary>Logs, traces and metrics over OTLP when <c>OTEL_EXPORTER_OTLP_ENDPOINT</c> is set; nothing leaves the machine otherwise.</summary>
+internal static class TelemetryRegistration
+{
+    private const string EndpointKey = "OTEL_EXPORTER_OTLP_ENDPOINT";
+
+    /// <summary>Exact names of the runtime's and libraries' own sources; ours all begin with <c>AgentFlow.</c></summary>
+    private static readonly string[] Sources = ["Microsoft.AspNetCore", "System.Net.Http", "Npgsql", "AgentFlow.*"];
+
+    private static readonly string[] Meters =
+    [
+        "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel", "Microsoft.AspNetCore.RateLimiting", "System.Net.Http",
+        "Npgsql", "System.Runtime", "AgentFlow.*",
+    ];
+
+    public static void AddTelemetry(this WebApplicationBuilder builder, string serviceName)
+    {
+        // The server's span is bare unless this is off; RequestTelemetry adds route, status and error.
+        AppContext.SetSwitch("Microsoft.AspNetCore.Hosting.SuppressActivityOpenTelemetryData", false);
+        AddConsole(builder);
+        if (string.IsNullOrEmpty(builder.Configuration[EndpointKey]))
+        {
+            return;
+        }
+
+        var resource = ResourceBuilder.CreateDefault().AddService(serviceName, serviceInstanceId: Guid.NewGuid().ToString("D")).AddEnvironmentVariableDetector();
+        builder.Logging.AddOpenTelemetry(options =>
+        {
+            options.SetResourceBuilder(resource);
+            options.IncludeFormattedMessage = true;
+            options.IncludeScopes = true;
+            options.AddOtlpExporter();
+        });
+        var tracer = Sdk.CreateTracerProviderBuilder().SetResourceBuilder(resource).AddSource(Sources).AddOtlpExporter().Build();
+        var meter = Sdk.CreateMeterProviderBuilder().SetResourceBuilder(resource).AddMeter(Meters).AddOtlpExporter().Build();
+        builder.Services.AddHostedService(_ => new TelemetryLifetime(tracer, meter));
+    }
+
+    private static void AddConsole(WebApplicationBuilder builder)
+    {
+        builder.Logging.Configure(options =>
+            options.ActivityTrackingOptions = ActivityTrackingOptions.TraceId | ActivityTrackingOptions.SpanId);
+        if (builder.Environment.IsDevelopment())
+        {
+            builder.Logging.AddSimpleConsole(options =>
+            {
+                options.SingleLine = true;
+                options.TimestampFormat = "HH:mm:ss.fff ";
+                options.ColorBehavior = Microsoft.Extensions.Logging.Console.LoggerColorBehavior.Disabled;
+            });
+        }
+        else
+        {
+            builder.Logging.AddJsonConsole(options =>
+            {
+                options.IncludeScopes = true;
+                options.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ";
+                options.UseUtcTimestamp = true;
+            });
+        }
+    }
+
+    /// <summary>Sends what is left when the service stops.</summary>
+    private sealed class TelemetryLifetime(TracerProvider tracer, MeterProvider meter) : IHostedService
+    {
+        private const int FlushMilliseconds = 1_000;
+
+        public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.Run(
+            () =>
+            {
+                tracer.Shutdown(FlushMilliseconds);
+                meter.Shutdown(FlushMilliseconds);
+            },
+            cancellationToken);
+    }
+}
