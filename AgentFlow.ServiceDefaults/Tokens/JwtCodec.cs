@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Text;
 using System.Security.Cryptography;
 using System.Text;
@@ -102,14 +103,9 @@ public sealed class JwtCodec(KeyRing keys, TimeProvider time)
     /// <summary>Base64url without padding, in its one canonical spelling; white space, padding and loose trailing bits are refused.</summary>
     internal static byte[]? DecodeSegment(ReadOnlySpan<char> segment)
     {
-        foreach (var c in segment)
-        {
-            if (!char.IsAsciiLetterOrDigit(c) && c is not ('-' or '_'))
-                return null;
-        }
-
+        // TryDecodeFromChars throws on a bad character, in spite of its name; this form never does.
         var bytes = new byte[Base64Url.GetMaxDecodedLength(segment.Length)];
-        if (segment.Length % 4 == 1 || !Base64Url.TryDecodeFromChars(segment, bytes, out var length))
+        if (Base64Url.DecodeFromChars(segment, bytes, out _, out var length) is not OperationStatus.Done)
             return null;
         var decoded = bytes[..length];
         return segment.SequenceEqual(Base64Url.EncodeToString(decoded)) ? decoded : null;
