@@ -1,1 +1,3 @@
-Console.WriteLine("AgentFlow");
+using AgentFlow.AppHost.Local;
+
+return await LocalHost.RunAsync(args);
