@@ -1,0 +1,131 @@
+using System.Security.Claims;
+using System.Security.Cryptography;
+using AgentFlow.ServiceDefaults.Problems;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace AgentFlow.ServiceDefaults.Idempotency;
+
+/// <summary>Marks a route whose answers are kept under the caller's <c>Idempotency-Key</c>.</summary>
+public sealed class IdempotentRoute
+{
+    internal static readonly IdempotentRoute Marker = new();
+}
+
+/// <summary>
+/// Runs after authentication. With a key on a marked route, the first request does the work and its answer is kept; the same request again gets that
+/// answer; another body 422; while the first is under way 409. A failure of ours (5xx) is not kept.
+/// </summary>
+internal sealed class IdempotencyMiddleware(RequestDelegate next, IdempotencyStore store)
+{
+    private const int MemoryBuffer = 64 * 1024;
+
+    public async Task InvokeAsync(HttpContext context)
+    {
+        var headers = context.Request.Headers[IdempotencyKey.Header];
+        if (headers.Count == 0 || context.GetEndpoint() is not RouteEndpoint endpoint || endpoint.Metadata.GetMetadata<IdempotentRoute>() is null
+            || !Guid.TryParse(context.User.FindFirstValue("sub"), out var owner))
+        {
+            await next(context);
+            return;
+        }
+
+        if (headers.Count > 1 || IdempotencyKey.Parse(headers[0] ?? string.Empty) is not { } value)
+        {
+            await Problem.WriteAsync(
+                context, StatusCodes.Status400BadRequest, "invalid_idempotency_key", "Idempotency-Key takes 1 to 255 visible ASCII characters.");
+            return;
+        }
+
+        var key = new IdempotencyKey(owner, $"{context.Request.Method} {endpoint.RoutePattern.RawText}", value);
+        context.Features.Set(key);
+        var decision = await store.BeginAsync(key, await HashAsync(context), context.RequestAborted);
+        await ActAsync(context, key, decision);
+    }
+
+    private Task ActAsync(HttpContext context, IdempotencyKey key, IdempotencyDecision decision) => decision switch
+    {
+        IdempotencyDecision.Proceed => ProceedAsync(context, key),
+        IdempotencyDecision.Replay replay => ReplayAsync(context, replay),
+        IdempotencyDecision.Mismatch => Problem.WriteAsync(
+            context, StatusCodes.Status422UnprocessableEntity, "idempotency_key_reused", "This Idempotency-Key was used for another request."),
+        _ => Problem.WriteAsync(
+            context, StatusCodes.Status409Conflict, "idempotency_key_in_flight", "The first request with this Idempotency-Key is still under way.", TimeSpan.FromSeconds(1)),
+    };
+
+    private async Task ProceedAsync(HttpContext context, IdempotencyKey key)
+    {
+        var body = context.Response.Body;
+        using var kept = new MemoryStream();
+        context.Response.Body = kept;
+        var finished = false;
+        try
+        {
+            await next(context);
+            finished = context.Response.StatusCode < StatusCodes.Status500InternalServerError;
+            if (finished)
+            {
+                await store.FinishAsync(
+                    key, context.Response.StatusCode, context.Response.ContentType, context.Response.Headers.Location, kept.ToArray(), CancellationToken.None);
+            }
+        }
+        finally
+        {
+            context.Response.Body = body;
+            if (!finished)
+            {
+                await store.ForgetAsync(key, CancellationToken.None);
+            }
+        }
+
+        kept.Position = 0;
+        await kept.CopyToAsync(body, context.RequestAborted);
+    }
+
+    private static async Task ReplayAsync(HttpContext context, IdempotencyDecision.Replay replay)
+    {
+        context.Response.StatusCode = replay.Status;
+        context.Response.ContentType = replay.ContentType;
+        context.Response.Headers["Idempotent-Replayed"] = "true";
+        if (replay.Location is { } location)
+        {
+            context.Response.Headers.Location = location;
+        }
+
+        await context.Response.Body.WriteAsync(replay.Body, context.RequestAborted);
+    }
+
+    /// <summary>Over the path with its ids, the query and the body; a large body is spooled to a temporary file.</summary>
+    private static async Task<byte[]> HashAsync(HttpContext context)
+    {
+        context.Request.EnableBuffering(MemoryBuffer);
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        hash.AppendData(System.Text.Encoding.UTF8.GetBytes($"{context.Request.Path}{context.Request.QueryString}\n"));
+        var buffer = new byte[16 * 1024];
+        for (int read; (read = await context.Request.Body.ReadAsync(buffer, context.RequestAborted)) > 0;)
+        {
+            hash.AppendData(buffer, 0, read);
+        }
+
+        context.Request.Body.Position = 0;
+        return hash.GetHashAndReset();
+    }
+}
+
+public static class IdempotencyRegistration
+{
+    public static IServiceCollection AddIdempotency(this IServiceCollection services)
+    {
+        services.AddHostedService<IdempotencySweep>();
+        return services.AddSingleton<IdempotencyStore>();
+    }
+
+    /// <summary>Goes after authentication and authorization.</summary>
+    public static IApplicationBuilder UseIdempotency(this IApplicationBuilder app) => app.UseMiddleware<IdempotencyMiddleware>();
+
+    /// <summary>Keeps the route's answers under the caller's <c>Idempotency-Key</c>. Not for streams, which attach to the same run instead.</summary>
+    public static TBuilder WithIdempotency<TBuilder>(this TBuilder builder)
+        where TBuilder : IEndpointConventionBuilder => builder.WithMetadata(IdempotentRoute.Marker);
+}
