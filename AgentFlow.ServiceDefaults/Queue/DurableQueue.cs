@@ -65,23 +65,25 @@ public sealed class DurableQueue(Database database, Notifications notifications)
             Read,
             ct);
 
-    /// <summary>Cancels what waits, and asks what runs to stop. Returns false when there is no such task, or it has ended.</summary>
-    public async Task<bool> CancelAsync(Guid ownerId, Guid id, CancellationToken ct)
-    {
-        var batch = database.ForOwner(ownerId).CreateBatch();
-        batch.Add(
+    /// <summary>Cancels what waits, and asks what runs to stop. Returns false when the owner has no such task, or it has ended.</summary>
+    public Task<bool> CancelAsync(Guid ownerId, Guid id, CancellationToken ct) =>
+
+        // The worker is told only of a row that was the owner's: the notification itself knows no owner.
+        database.ForOwner(ownerId).QuerySingleAsync(
             """
-            update tasks set
-                cancel_requested = true,
-                ended_at = case when status = 'queued' then now() else ended_at end,
-                status = case when status = 'queued' then 'cancelled' else status end
-            where owner_id = $1 and id = $2 and status in ('queued', 'running')
+            with asked as (
+                update tasks set
+                    cancel_requested = true,
+                    ended_at = case when status = 'queued' then now() else ended_at end,
+                    status = case when status = 'queued' then 'cancelled' else status end
+                where owner_id = $1 and id = $2 and status in ('queued', 'running')
+                returning id
+            )
+            select true, pg_notify($3, $4 || ':' || id), pg_notify($3, $5 || ':' || id) from asked
             """,
-            [ownerId, id]);
-        notifications.Notify(batch, TaskWorker.CancelTopic, id.ToString("D"));
-        notifications.Notify(batch, TaskStore.Changed, id.ToString("D"));
-        return await batch.ExecuteAsync(ct) > 0;
-    }
+            [ownerId, id, database.Schema, TaskWorker.CancelTopic, TaskStore.Changed],
+            row => row.GetBoolean(0),
+            ct);
 
     /// <summary>Puts a dead or failed task back with fresh attempts. Returns false when it is neither.</summary>
     public async Task<bool> ReplayAsync(Guid ownerId, Guid id, CancellationToken ct)
