@@ -1,3 +1,6 @@
+using AgentFlow.Retrieval.Embedding;
+using AgentFlow.Retrieval.Index.InProcess;
+
 namespace AgentFlow.Retrieval.Index;
 
 /// <summary>
@@ -13,6 +16,13 @@ public sealed class VectorIndex
         Name = name;
         _primary = primary;
         _fallback = fallback;
+    }
+
+    /// <summary>The exact index in this process's memory, loaded owner by owner from the truth.</summary>
+    public static VectorIndex InProcess(IIndexTruth truth, EmbeddingSpace space, InProcessIndexOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(space);
+        return new VectorIndex("in-process", new InProcessIndex(truth, space.Dimensions, options), fallback: null);
     }
 
     /// <summary><c>in-process</c> or <c>qdrant</c>.</summary>
