@@ -6,20 +6,31 @@ namespace AgentFlow.ServiceDefaults.Postgres;
 internal static class Bootstrap
 {
     /// <summary>Roles belong to the whole cluster and the advisory lock to one database: two services may meet on the same catalogue row.</summary>
-    private const int MaxAttempts = 8;
+    private const int MaxAttempts = 20;
 
-    public static async Task RunAsync(NpgsqlConnection admin, DatabaseTarget target, CancellationToken ct)
+    /// <returns>The administrator's connection, set up and holding the advisory lock.</returns>
+    public static async Task<NpgsqlConnection> OpenAsync(DatabaseTarget target, long lockKey, CancellationToken ct)
     {
         for (var attempt = 1; ; attempt++)
         {
+            // Npgsql breaks a connection on an internal error of the server, so each attempt has one of its own.
+            var admin = new NpgsqlConnection(target.AdminConnectionString);
             try
             {
+                await admin.OpenAsync(ct);
+                await Migrator.ExecuteAsync(admin, $"select pg_advisory_lock({lockKey})", ct);
                 await Migrator.ExecuteAsync(admin, Script(target), ct);
-                return;
+                return admin;
             }
             catch (PostgresException error) when (attempt < MaxAttempts && IsRace(error))
             {
+                await admin.DisposeAsync();
                 await Task.Delay(TimeSpan.FromMilliseconds(Random.Shared.Next(5, 25 * attempt)), ct);
+            }
+            catch
+            {
+                await admin.DisposeAsync();
+                throw;
             }
         }
     }

@@ -20,10 +20,7 @@ internal sealed partial class Migrator(DatabaseTarget target, IReadOnlyList<Migr
         }
 
         await target.CreateDatabaseIfMissingAsync(ct);
-        await using var admin = new NpgsqlConnection(target.AdminConnectionString);
-        await admin.OpenAsync(ct);
-        await ExecuteAsync(admin, $"select pg_advisory_lock({LockKey})", ct);
-        await Bootstrap.RunAsync(admin, target, ct);
+        await using var admin = await Bootstrap.OpenAsync(target, LockKey, ct);
         await ExecuteAsync(admin, $"set role {Roles.Owner}", ct);
         await ExecuteAsync(admin, $"set search_path to {target.Schema}", ct);
         await ExecuteAsync(admin, CreateLedger, ct);
