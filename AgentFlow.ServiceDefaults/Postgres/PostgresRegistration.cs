@@ -2,6 +2,7 @@ using System.Reflection;
 using AgentFlow.ServiceDefaults.Health;
 using AgentFlow.ServiceDefaults.Settings;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
@@ -23,7 +24,12 @@ public static class PostgresRegistration
         services.AddValidatedOptions<PostgresOptions>(PostgresOptions.Section);
         var configured = ConnectionStrings.Resolve(builder.Configuration, connectionName);
         services.AddSingleton(provider => new DatabaseTarget(configured, connectionName, provider.GetRequiredService<IOptions<PostgresOptions>>().Value));
+#if USE_ASPIRE
+        var pool = builder.Configuration.GetSection(PostgresOptions.Section).Get<PostgresOptions>() ?? new PostgresOptions();
+        AspireDataSource.Add(builder, connectionName, new DatabaseTarget(configured, connectionName, pool));
+#else
         services.AddSingleton(provider => CreateSource(provider.GetRequiredService<DatabaseTarget>(), provider.GetRequiredService<ILoggerFactory>()));
+#endif
         services.AddSingleton(provider => new Database(
             provider.GetRequiredService<NpgsqlDataSource>(), provider.GetRequiredService<DatabaseTarget>().Schema));
         services.AddSingleton(provider => new Migrator(
@@ -38,10 +44,12 @@ public static class PostgresRegistration
         return builder;
     }
 
+#if !USE_ASPIRE
     private static NpgsqlDataSource CreateSource(DatabaseTarget target, ILoggerFactory loggers)
     {
         var source = new NpgsqlDataSourceBuilder(target.PooledConnectionString) { Name = target.Schema };
         source.UseLoggerFactory(loggers);
         return source.Build();
     }
+#endif
 }

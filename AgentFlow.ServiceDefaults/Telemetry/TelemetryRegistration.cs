@@ -35,6 +35,16 @@ internal static class TelemetryRegistration
             return;
         }
 
+#if USE_ASPIRE
+        AspireTelemetry.Add(builder, serviceName, Sources, Meters);
+#else
+        AddProviders(builder, serviceName);
+#endif
+    }
+
+#if !USE_ASPIRE
+    private static void AddProviders(WebApplicationBuilder builder, string serviceName)
+    {
         var resource = ResourceBuilder.CreateDefault().AddService(serviceName, serviceInstanceId: Guid.NewGuid().ToString("D")).AddEnvironmentVariableDetector();
         builder.Logging.AddOpenTelemetry(options =>
         {
@@ -47,6 +57,7 @@ internal static class TelemetryRegistration
         var meter = Sdk.CreateMeterProviderBuilder().SetResourceBuilder(resource).AddMeter(Meters).AddOtlpExporter().Build();
         builder.Services.AddHostedService(_ => new TelemetryLifetime(tracer, meter));
     }
+#endif
 
     private static void AddConsole(WebApplicationBuilder builder)
     {
