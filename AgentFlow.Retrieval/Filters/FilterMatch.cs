@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json;
 
 namespace AgentFlow.Retrieval.Filters;
@@ -119,42 +118,4 @@ public static class FilterMatch
             ? FilterCase.Fold(text).Contains(FilterCase.Fold(contains.Text), StringComparison.Ordinal)
             : text.Contains(contains.Text, StringComparison.Ordinal);
     }
-}
-
-/// <summary>
-/// Instants as filters read them: <c>2026-05-07</c> (midnight UTC) or RFC 3339 with an offset and up to six fraction digits
-/// (<c>2026-05-07T10:00:00.5Z</c>), years 1000 to 9998. Anything else is text. One definition for operands, memory, SQL and Qdrant.
-/// </summary>
-public static class FilterDate
-{
-    private static readonly string[] Formats = Enumerable.Range(0, 7)
-        .Select(digits => "yyyy-MM-dd'T'HH:mm:ss" + (digits == 0 ? "" : "." + new string('f', digits)) + "K").Prepend("yyyy-MM-dd").ToArray();
-
-    public static bool TryParse(ReadOnlySpan<char> text, out DateTimeOffset instant)
-    {
-        instant = default;
-        if (text.Length is < 10 or > 32 || text[0] is < '1' or > '9' || text.StartsWith("9999") || (text.Length > 10 && !EndsInOffset(text)))
-            return false;
-        return DateTimeOffset.TryParseExact(text, Formats, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out instant);
-    }
-
-    internal static bool TryRead(JsonElement element, out DateTimeOffset instant)
-    {
-        instant = default;
-        return element.ValueKind == JsonValueKind.String && TryParse(element.GetString(), out instant);
-    }
-
-    private static bool EndsInOffset(ReadOnlySpan<char> text) => text[^1] == 'Z' || (text[^3] == ':' && text[^6] is '+' or '-');
-}
-
-/// <summary>Folds case by single characters, the same way on every machine and in every evaluation; no locale, no special cases.</summary>
-internal static class FilterCase
-{
-    public static char Fold(char c) => c is 'ς' ? 'σ' : c is 'İ' or 'ı' ? 'i' : char.ToLowerInvariant(c);
-
-    public static string Fold(string text) => string.Create(text.Length, text, static (span, source) =>
-    {
-        for (var i = 0; i < span.Length; i++)
-            span[i] = Fold(source[i]);
-    });
 }
