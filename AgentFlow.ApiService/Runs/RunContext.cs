@@ -38,6 +38,9 @@ internal sealed record RunContext
     /// <summary>Passages to recall; null: the agent's setting.</summary>
     public int? TopK { get; init; }
 
+    /// <summary>Somebody watches the words arrive; false for a request that takes one JSON, which the built-in model does not slow down for.</summary>
+    public bool IsStreamed { get; init; } = true;
+
     /// <summary>False for a request that brought its whole history along and whose messages are not stored.</summary>
     public bool IsKept { get; init; } = true;
 }

@@ -1,0 +1,84 @@
+using System.Net.Http.Headers;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using AgentFlow.Contracts;
+using AgentFlow.Contracts.Memories;
+using AgentFlow.Contracts.Runs;
+using AgentFlow.ServiceDefaults.Tokens;
+
+namespace AgentFlow.ApiService.Context;
+
+/// <summary>The subjects of a conversation: the account, the agent and the session, in the memory service's own terms.</summary>
+internal sealed record MemorySubjects(OwnerId Owner, string Agent, ConversationId Conversation)
+{
+    public string UserId => Owner.Value.ToString("D");
+
+    public string SessionId => Conversation.Value.ToString("D");
+}
+
+/// <param name="Degraded">What the memory service could not ask; null when everything answered.</param>
+internal sealed record MemorySearchResult(IReadOnlyList<RecalledMemory> Items, IReadOnlyList<string>? Degraded);
+
+/// <summary>Speaks with the MemoryService for one owner at a time, by a token of one minute. Failures are <see cref="HttpRequestException"/>.</summary>
+internal sealed class MemoryClient(HttpClient http, InternalTokens tokens)
+{
+    private static readonly string[] ReadScope = ["memory.read"];
+    private static readonly string[] WriteScope = ["memory.write", "memory.read"];
+
+    /// <summary>Memories of user, agent and session in one call, best first, each labelled with its scope.</summary>
+    public async Task<MemorySearchResult> SearchAsync(MemorySubjects subjects, string query, int topK, CancellationToken ct)
+    {
+        var body = new SearchMemoriesRequest { Query = query, Filter = Filter(subjects), TopK = topK };
+        var found = await SendAsync<SearchMemoriesResponse>(HttpMethod.Post, "/api/memories/search", subjects.Owner, ReadScope, body, ct);
+        return new(
+            [.. found.Items.Select(m => new RecalledMemory(m.Id, m.Text, ScopeOf(m, subjects), Math.Clamp(m.Score ?? 0, 0, 1)))], found.Degraded);
+    }
+
+    public Task<AddMemoryResponse> AddAsync(OwnerId owner, AddMemoryRequest request, CancellationToken ct) =>
+        SendAsync<AddMemoryResponse>(HttpMethod.Post, "/api/memories", owner, WriteScope, request, ct);
+
+    /// <returns>False when there is no such memory.</returns>
+    public async Task<bool> DeleteAsync(OwnerId owner, MemoryId id, CancellationToken ct)
+    {
+        using var request = Request<object?>(HttpMethod.Delete, $"/api/memories/{id}", owner, WriteScope, null);
+        using var response = await http.SendAsync(request, ct);
+        if (response.StatusCode == System.Net.HttpStatusCode.NotFound)
+            return false;
+        response.EnsureSuccessStatusCode();
+        return true;
+    }
+
+    private static JsonElement Filter(MemorySubjects subjects) => JsonSerializer.SerializeToElement(new JsonObject
+    {
+        ["OR"] = new JsonArray(
+            new JsonObject { ["userId"] = subjects.UserId },
+            new JsonObject { ["agentId"] = subjects.Agent },
+            new JsonObject { ["sessionId"] = subjects.SessionId }),
+    });
+
+    private static string ScopeOf(MemoryItem memory, MemorySubjects subjects) =>
+        memory.SessionId == subjects.SessionId ? "session" : memory.AgentId == subjects.Agent ? "agent" : "user";
+
+    private async Task<T> SendAsync<T>(HttpMethod method, string path, OwnerId owner, string[] scopes, object body, CancellationToken ct)
+    {
+        using var request = Request(method, path, owner, scopes, body);
+        using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, ct);
+        response.EnsureSuccessStatusCode();
+        await using var content = await response.Content.ReadAsStreamAsync(ct);
+        return await JsonSerializer.DeserializeAsync<T>(content, ContractJson.Lenient, ct)
+            ?? throw new HttpRequestException("The memory service answered with null.");
+    }
+
+    private HttpRequestMessage Request<T>(HttpMethod method, string path, OwnerId owner, string[] scopes, T body)
+    {
+        var request = new HttpRequestMessage(method, path);
+        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", tokens.Issue(owner.Value, scopes));
+        if (body is not null)
+        {
+            request.Content = new ByteArrayContent(JsonSerializer.SerializeToUtf8Bytes<object>(body, ContractJson.Options));
+            request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
+        }
+
+        return request;
+    }
+}
