@@ -19,6 +19,7 @@ namespace AgentFlow.ApiService.Models;
 /// </summary>
 internal sealed class ChatPipeline(
     ModelCatalog catalog, IOptions<ModelOptions> options, IHttpClientFactory http, TimeProvider time, ILogger<Failover> log)
+    : IDisposable
 {
     /// <summary>Name of the HTTP client for providers.</summary>
     public const string HttpClientName = "models";
@@ -33,6 +34,13 @@ internal sealed class ChatPipeline(
             return new ChatModel(_extractive, ContextTokens: 1_000_000, IsOffline: true);
         var routes = catalog.RoutesOf(agent, model).Select(Route).ToList();
         return new ChatModel(new Failover(routes, time, log), routes[0].Options.ContextTokens, IsOffline: false);
+    }
+
+    public void Dispose()
+    {
+        _extractive.Dispose();
+        foreach (var route in _routes.Values)
+            route.Client.Dispose();
     }
 
     private ProviderRoute Route(ProviderOptions provider) => _routes.GetOrAdd(provider.DisplayName, _ => new ProviderRoute(

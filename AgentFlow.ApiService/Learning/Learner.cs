@@ -1,0 +1,61 @@
+using System.Text.Json;
+using AgentFlow.ApiService.Context;
+using AgentFlow.ApiService.Models.Extractive;
+using AgentFlow.ApiService.Runs;
+using AgentFlow.Contracts;
+using AgentFlow.Contracts.Memories;
+using AgentFlow.ServiceDefaults.Queue;
+
+namespace AgentFlow.ApiService.Learning;
+
+/// <summary>
+/// Takes facts from a conversation into the memory. With the built-in model at once, because its answer says what was noted; with a
+/// provider's model through the queue after the answer, never in its way. What can not be stored now is queued, so nothing said is lost.
+/// </summary>
+internal sealed partial class Learner(MemoryClient memories, DurableQueue queue, TimeProvider time, ILogger<Learner> log)
+{
+    /// <summary>The memory service's rules take a millisecond; a user does not wait longer than this for them.</summary>
+    private static readonly TimeSpan NoteDeadline = TimeSpan.FromSeconds(2);
+
+    private const int MaxChange = 8_000;
+
+    /// <summary>Stores what the user says about himself, where the built-in model answers.</summary>
+    /// <returns>The stored statements, newly known ones only.</returns>
+    public async Task<IReadOnlyList<string>> NoteAsync(RunContext run, bool isOffline, CancellationToken ct)
+    {
+        if (!isOffline || !Learns(run) || !Statements.MayTellSomething(run.Question))
+            return [];
+        using var deadline = new CancellationTokenSource(NoteDeadline, time);
+        using var linked = CancellationTokenSource.CreateLinkedTokenSource(ct, deadline.Token);
+        try
+        {
+            var added = await memories.AddAsync(run.OwnerId, LearnTask.UserFacts(run.OwnerId, Cut(run.Question), run.UserMessageId, trust: MemoryTrust.User), linked.Token);
+            return [.. added.Items.Where(i => i.Event is MemoryChange.Added or MemoryChange.Superseded or MemoryChange.Updated).Select(i => i.Text)];
+        }
+        catch (Exception e) when (e is HttpRequestException or JsonException or IOException || (e is OperationCanceledException && !ct.IsCancellationRequested))
+        {
+            LogLater(log, run.RunId, e.Message);
+            await EnqueueAsync(run, "", ct);
+            return [];
+        }
+    }
+
+    /// <summary>Queues the turn for learning, where a provider's model answered. One short insert.</summary>
+    public Task QueueAsync(RunContext run, string answer, bool isOffline, CancellationToken ct) =>
+        isOffline || !Learns(run) || answer.Length == 0 ? Task.CompletedTask : EnqueueAsync(run, answer, ct);
+
+    private static bool Learns(RunContext run) => run is { IsKept: true, SelectedText: null } && run.Agent.Memory.Learn;
+
+    private Task EnqueueAsync(RunContext run, string answer, CancellationToken ct) => queue.EnqueueAsync(
+        new QueuedTask(run.OwnerId.Value, LearnTask.TaskKind, JsonSerializer.SerializeToElement(
+            new LearnInput(run.ConversationId, run.UserMessageId, run.Agent.Slug, Cut(run.Question), Cut(answer)), ContractJson.Options))
+        {
+            DedupKey = run.RunId.ToString(),
+        },
+        ct);
+
+    private static string Cut(string text) => text.Length <= MaxChange ? text : text[..MaxChange];
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "What run {RunId} tells is stored later: {Reason}")]
+    private static partial void LogLater(ILogger logger, RunId runId, string reason);
+}
