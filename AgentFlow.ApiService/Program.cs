@@ -1,3 +1,33 @@
-var builder = WebApplication.CreateBuilder(args);
-var app = builder.Build();
-await app.RunAsync();
+using AgentFlow.ApiService.Edges;
+using AgentFlow.ApiService.Identity;
+using AgentFlow.ApiService.Limits;
+using AgentFlow.ServiceDefaults;
+using AgentFlow.ServiceDefaults.Hosting;
+using AgentFlow.ServiceDefaults.Postgres;
+
+namespace AgentFlow.ApiService;
+
+/// <summary>Registration and mapping, in the order in which a request meets the parts.</summary>
+internal static class Program
+{
+    public static Task<int> Main(string[] args) => ServiceProcess.RunAsync(() => Build(args));
+
+    internal static WebApplication Build(string[] args, Action<WebApplicationBuilder>? configure = null)
+    {
+        var builder = WebApplication.CreateBuilder(args);
+        configure?.Invoke(builder);
+        builder.AddServiceDefaults("agentflow-api");
+        builder.AddPostgres("agentflow-api", typeof(Program).Assembly);
+        builder.AddEdges();
+        builder.AddIdentity();
+        builder.AddLimits();
+
+        var app = builder.Build();
+        app.UseServiceDefaults();
+        app.UseEdges();
+        app.MapDefaultEndpoints();
+        app.MapIdentity();
+        Policies.RequireEverywhere(app);
+        return app;
+    }
+}
