@@ -54,9 +54,9 @@ file static class StorableText
         {
             text = reader.GetString()!;
         }
-        catch (InvalidOperationException)
+        catch (InvalidOperationException error)
         {
-            throw new JsonException("The text has half a character.");
+            throw new JsonException("The text has half a character.", error);
         }
 
         return text.Contains('\0', StringComparison.Ordinal) ? throw new JsonException("The text holds U+0000.") : text;

@@ -22,14 +22,14 @@ internal static class AuthEndpoints
         session.MapPost("/logout-all", LogoutAllAsync).WithName("LogoutAll").WithSummary("End every sign-in of the account");
         session.MapPost("/password", ChangePasswordAsync).WithName("ChangePassword").WithSummary("Change the password; every other sign-in ends");
 
-        var me = routes.MapGroup("/api/auth/me").WithTags("Auth").RequireAuthorization(Policies.User);
-        me.MapGet("", GetProfileAsync).WithName("GetProfile").WithSummary("The caller's account");
-        me.MapPatch("", PatchProfileAsync).WithName("PatchProfile").WithSummary("Change display name or default agent");
+        var me = routes.MapGroup("/api/auth").WithTags("Auth").RequireAuthorization(Policies.User);
+        me.MapGet("/me", GetProfileAsync).WithName("GetProfile").WithSummary("The caller's account");
+        me.MapPatch("/me", PatchProfileAsync).WithName("PatchProfile").WithSummary("Change display name or default agent");
 
-        var keys = routes.MapGroup("/api/auth/keys").WithTags("Auth").RequireAuthorization(Policies.Session);
-        keys.MapGet("", ApiKeyEndpoints.ListAsync).WithName("ListApiKeys").WithSummary("The account's API keys, newest first");
-        keys.MapPost("", ApiKeyEndpoints.CreateAsync).WithName("CreateApiKey").WithSummary("Make an API key; it is shown this once");
-        keys.MapDelete("/{id}", ApiKeyEndpoints.RevokeAsync).WithName("RevokeApiKey").WithSummary("Revoke an API key");
+        var keys = routes.MapGroup("/api/auth").WithTags("Auth").RequireAuthorization(Policies.Session);
+        keys.MapGet("/keys", ApiKeyEndpoints.ListAsync).WithName("ListApiKeys").WithSummary("The account's API keys, newest first");
+        keys.MapPost("/keys", ApiKeyEndpoints.CreateAsync).WithName("CreateApiKey").WithSummary("Make an API key; it is shown this once");
+        keys.MapDelete("/keys/{id}", ApiKeyEndpoints.RevokeAsync).WithName("RevokeApiKey").WithSummary("Revoke an API key");
     }
 
     private static async Task<Ok<RegistrationState>> RegistrationAsync(AccountStore accounts, IOptions<IdentityOptions> options, CancellationToken ct) =>
