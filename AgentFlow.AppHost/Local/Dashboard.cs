@@ -23,7 +23,7 @@ internal sealed record Dashboard(string Program, int Port, int OtlpGrpcPort, int
 
     public Uri OtlpEndpoint => Local(OtlpGrpcPort);
 
-    public IReadOnlyList<string> Command => Guard.Before(
+    public IReadOnlyList<string> Command => Guard.Before("TERM",
     [
         Program, "dashboard", "run", "--allow-anonymous", "--non-interactive", "--nologo",
         "--frontend-url", Address.ToString(), "--otlp-grpc-url", OtlpEndpoint.ToString(), "--otlp-http-url", Local(OtlpHttpPort).ToString(),

@@ -2,8 +2,11 @@ using System.Text.Json;
 
 namespace AgentFlow.AppHost.Local;
 
-/// <summary>One process that was started for a state folder; the start time tells it from a later one with the same id.</summary>
-internal sealed record LeftOver(string Name, int ProcessId, long StartTime);
+/// <summary>
+/// One process that was started for a state folder. The start time tells it from a later one with the same id, the folder from the
+/// process of another installation when the folder is a copy.
+/// </summary>
+internal sealed record LeftOver(string Name, int ProcessId, long StartTime, string Folder);
 
 /// <summary>
 /// The list of running children, kept in the state folder. They end by themselves when the AppHost dies; the list lets the next
@@ -24,7 +27,7 @@ internal sealed class LeftOvers(string folder)
             return;
         lock (_gate)
         {
-            _running.Add(new LeftOver(name, processId, startTime));
+            _running.Add(new LeftOver(name, processId, startTime, folder));
             Write();
         }
     }
@@ -52,7 +55,7 @@ internal sealed class LeftOvers(string folder)
             Native.SignalGroup(each.ProcessId, Native.SigKill);
     }
 
-    private static bool IsAlive(LeftOver process) => Native.StartTime(process.ProcessId) == process.StartTime;
+    private bool IsAlive(LeftOver process) => process.Folder == folder && Native.StartTime(process.ProcessId) == process.StartTime;
 
     private List<LeftOver> Read()
     {

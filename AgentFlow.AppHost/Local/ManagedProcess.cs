@@ -12,8 +12,8 @@ internal sealed class ManagedProcess(ProcessSpec spec, ConsoleLog console, State
     /// <summary>How many of its last lines are shown when a start is given up.</summary>
     private const int RememberedLines = 15;
 
-    /// <summary>The exit code of a program that a signal ended is this plus the signal's number.</summary>
-    private const int EndedBySignal = 128;
+    /// <summary>Somebody else ended it: the exit code is 128 and the signal's number. An unhandled exception is 134, and its own doing.</summary>
+    private static readonly int[] EndedByOthers = [128 + Native.SigInt, 128 + Native.SigKill, 128 + Native.SigTerm];
 
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(15);
@@ -89,7 +89,7 @@ internal sealed class ManagedProcess(ProcessSpec spec, ConsoleLog console, State
 
             if (_stop.IsCancellationRequested)
                 break;
-            if (!_healthy.Task.IsCompleted && exitCode < EndedBySignal && TimeProvider.System.GetElapsedTime(first) >= spec.StartPatience)
+            if (!_healthy.Task.IsCompleted && !EndedByOthers.Contains(exitCode) && TimeProvider.System.GetElapsedTime(first) >= spec.StartPatience)
             {
                 _healthy.SetException(new StartRefusedException(
                     $"{spec.Name} ended with code {exitCode} before it was ready. Its last lines:\n{string.Join('\n', _lastLines)}"));

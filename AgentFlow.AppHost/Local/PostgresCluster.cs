@@ -50,7 +50,7 @@ internal sealed class PostgresCluster
     }
 
     /// <summary>What runs the server in the foreground; ends within a moment when its standard input ends.</summary>
-    public IReadOnlyList<string> Command => Guard.Before(
+    public IReadOnlyList<string> Command => Guard.Before("INT",
     [
         .. _user?.Prefix ?? [], _binaries.Server, "-D", _data,
         .. Settings(

@@ -9,7 +9,7 @@ internal sealed record QdrantServer(string Program, string StateFolder, string K
 
     public string Folder => Path.Combine(StateFolder, FolderName);
 
-    public IReadOnlyList<string> Command => Guard.Before([Program]);
+    public IReadOnlyList<string> Command => Guard.Before("TERM", [Program]);
 
     public string GrpcConnection => string.Create(CultureInfo.InvariantCulture, $"Endpoint=http://localhost:{GrpcPort};Key={Key}");
 
