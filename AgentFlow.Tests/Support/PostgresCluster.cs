@@ -1,141 +1,28 @@
-using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
-using System.Runtime.InteropServices;
-using Npgsql;
-
 [assembly: AssemblyFixture(typeof(AgentFlow.Tests.Support.PostgresCluster))]
 
 namespace AgentFlow.Tests.Support;
 
-/// <summary>
-/// One private PostgreSQL cluster for the whole test run, on a free loopback port in a temporary folder; each test class makes
-/// databases of its own in it. As root, Postgres runs as the user <c>postgres</c>. A guard ends it when the test process dies.
-/// </summary>
+/// <summary>One private PostgreSQL cluster for the whole test run; each test class makes databases of its own in it.</summary>
 public sealed class PostgresCluster : IAsyncLifetime
 {
-    private static readonly SemaphoreSlim StartOnce = new(1, 1);
     private static PostgresCluster? shared;
-    private readonly string password = Convert.ToHexStringLower(System.Security.Cryptography.RandomNumberGenerator.GetBytes(16));
-    private string folder = string.Empty;
-    private Process? server;
-    private int port;
+    private PrivatePostgres? server;
 
     /// <summary>For fixtures that xunit does not hand the cluster to.</summary>
     public static PostgresCluster Shared => shared ?? throw new InvalidOperationException("The cluster is started by the test run.");
 
-    public string AdminConnectionString(string database) =>
-        new NpgsqlConnectionStringBuilder
-        {
-            Host = "127.0.0.1", Port = port, Username = "postgres", Password = password, Database = database, Pooling = false, IncludeErrorDetail = true,
-        }.ConnectionString;
+    private PrivatePostgres Server => server ?? throw new InvalidOperationException("The cluster is started by the test run.");
+
+    public string AdminConnectionString(string database) => Server.AdminConnectionString(database);
 
     /// <summary>An empty database with a name of its own. Returns the administrator's connection string for it.</summary>
-    public async Task<string> CreateDatabaseAsync()
-    {
-        var name = $"t_{Guid.NewGuid():N}";
-        await using var connection = new NpgsqlConnection(AdminConnectionString("postgres"));
-        await connection.OpenAsync(TestContext.Current.CancellationToken);
-        await using var command = new NpgsqlCommand($"create database {name}", connection);
-        await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
-        return AdminConnectionString(name);
-    }
+    public Task<string> CreateDatabaseAsync() => Server.CreateDatabaseAsync(TestContext.Current.CancellationToken);
 
     public async ValueTask InitializeAsync()
     {
-        await StartOnce.WaitAsync();
-        try
-        {
-            await StartAsync();
-            shared = this;
-        }
-        finally
-        {
-            StartOnce.Release();
-        }
+        server = await PrivatePostgres.StartAsync();
+        shared = this;
     }
 
-    public async ValueTask DisposeAsync()
-    {
-        if (server is { HasExited: false })
-        {
-            // The guard shell sends SIGINT (fast shutdown) to Postgres when its input ends.
-            server.StandardInput.Close();
-            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
-            await server.WaitForExitAsync(limit.Token);
-        }
-
-        server?.Dispose();
-        if (folder.Length > 0 && Directory.Exists(folder))
-        {
-            Directory.Delete(folder, recursive: true);
-        }
-    }
-
-    private async Task StartAsync()
-    {
-        folder = Directory.CreateTempSubdirectory("agentflow-pg-").FullName;
-        port = FreePort();
-        var bin = FindBinaries();
-        var data = Path.Combine(folder, "data");
-        var passwordFile = Path.Combine(folder, "pw");
-        await File.WriteAllTextAsync(passwordFile, password);
-        var asUser = Environment.UserName == "root" ? "setpriv --reuid=postgres --regid=postgres --clear-groups " : string.Empty;
-        if (asUser.Length > 0)
-        {
-            await RunAsync($"chown -R postgres:postgres '{folder}'");
-        }
-
-        await RunAsync($"{asUser}'{bin}/initdb' -D '{data}' -U postgres -A scram-sha-256 --pwfile='{passwordFile}' -E UTF8 --locale=C --no-sync");
-        var options = $"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories='' -c fsync=off -c max_connections=400 -c shared_buffers=128MB -c log_min_messages=fatal";
-        var guard = $"exec 3<&0; cd /; {asUser}'{bin}/postgres' -D '{data}' {options} </dev/null >'{folder}/log' 2>&1 & p=$!; cat <&3 >/dev/null; kill -INT $p; wait $p";
-        server = Process.Start(new ProcessStartInfo("/bin/bash", ["-c", guard]) { RedirectStandardInput = true, UseShellExecute = false })!;
-        await WaitUntilReadyAsync();
-    }
-
-    private async Task WaitUntilReadyAsync()
-    {
-        for (var attempt = 0; ; attempt++)
-        {
-            try
-            {
-                await using var connection = new NpgsqlConnection(AdminConnectionString("postgres"));
-                await connection.OpenAsync();
-                return;
-            }
-            catch (NpgsqlException) when (attempt < 200)
-            {
-                await Task.Delay(50);
-            }
-        }
-    }
-
-    private static async Task RunAsync(string command)
-    {
-        using var process = Process.Start(new ProcessStartInfo("/bin/bash", ["-c", $"cd / && {command}"]) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false })!;
-        var error = process.StandardError.ReadToEndAsync();
-        await process.StandardOutput.ReadToEndAsync();
-        await process.WaitForExitAsync();
-        if (process.ExitCode != 0)
-        {
-            throw new InvalidOperationException($"{command} ended with {process.ExitCode}: {await error}");
-        }
-    }
-
-    private static string FindBinaries()
-    {
-        IEnumerable<string> places = Directory.Exists("/usr/lib/postgresql")
-            ? Directory.GetDirectories("/usr/lib/postgresql").OrderDescending(StringComparer.Ordinal).Select(place => Path.Combine(place, "bin"))
-            : [];
-        return places.Concat((Environment.GetEnvironmentVariable("PATH") ?? string.Empty).Split(':'))
-            .FirstOrDefault(place => File.Exists(Path.Combine(place, "initdb")) && File.Exists(Path.Combine(place, "postgres")))
-            ?? throw new InvalidOperationException("PostgreSQL's initdb and postgres were not found: install the Debian package postgresql.");
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
+    public ValueTask DisposeAsync() => server?.DisposeAsync() ?? ValueTask.CompletedTask;
 }
