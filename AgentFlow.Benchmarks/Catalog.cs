@@ -5,6 +5,7 @@ internal static class Catalog
 {
     private static readonly Measurement[] Measurements =
     [
+        new("load", "queue", "empty tasks a second, enqueue to start", Queue.QueueLoad.RunAsync),
     ];
 
     /// <summary>Runs the measurement that the first words name, with the words after them as its options.</summary>
