@@ -1,3 +1,7 @@
-var builder = WebApplication.CreateBuilder(args);
-var app = builder.Build();
-await app.RunAsync();
+using AgentFlow.MemoryService;
+using AgentFlow.MemoryService.Access;
+using AgentFlow.ServiceDefaults.Hosting;
+
+return KeyCommand.IsAskedFor(args)
+    ? await KeyCommand.RunAsync(args)
+    : await ServiceProcess.RunAsync(() => MemoryServiceApplication.Build(args));

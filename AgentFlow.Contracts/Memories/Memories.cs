@@ -97,7 +97,20 @@ public enum MemoryChange
 public sealed record MemoryAddition(MemoryId Id, string Text, MemoryChange Event, MemoryId? Supersedes = null);
 
 /// <param name="Extraction">verbatim, model or rules: how the items came about.</param>
-public sealed record AddMemoryResponse(IReadOnlyList<MemoryAddition> Items, string Extraction, long? InputTokens = null, long? OutputTokens = null);
+public sealed record AddMemoryResponse(IReadOnlyList<MemoryAddition> Items, string Extraction, long? InputTokens = null, long? OutputTokens = null)
+{
+    /// <summary>What did not work but did not stop the write, such as an embedder that was down; null when all is well.</summary>
+    public IReadOnlyList<string>? Degraded { get; init; }
+
+    /// <summary>True when nothing was stored because a dry run was asked for.</summary>
+    public bool? DryRun { get; init; }
+}
+
+/// <summary>Answer of an asynchronous add; poll <c>GET /api/events/{eventId}</c>.</summary>
+public sealed record PendingAddition(Guid EventId, string Status);
+
+/// <summary>Answer of <c>DELETE /api/memories?...</c>.</summary>
+public sealed record DeletedMemories(int Deleted);
 
 public sealed record MemoryItem
 {
@@ -123,7 +136,16 @@ public sealed record MemoryItem
 
     public string? Source { get; init; }
 
+    /// <summary>Who said it: user, assistant or another role; only of messages.</summary>
+    public string? Role { get; init; }
+
+    /// <summary>The speaker's name, where the message had one.</summary>
+    public string? Actor { get; init; }
+
     public bool Immutable { get; init; }
+
+    /// <summary>True while it waits for review; absent otherwise.</summary>
+    public bool? Pending { get; init; }
 
     public required int Version { get; init; }
 
@@ -206,6 +228,9 @@ public sealed record MemoryPatch
     public IReadOnlyList<string>? Categories { get; init; }
 
     public DateTimeOffset? ExpiresAt { get; init; }
+
+    /// <summary>True takes the expiry away.</summary>
+    public bool ClearExpiresAt { get; init; }
 }
 
 /// <summary>Body of <c>POST /api/context</c>.</summary>
@@ -219,4 +244,8 @@ public sealed record ContextRequest
     public int TokenBudget { get; init; } = 1_000;
 }
 
-public sealed record ContextBlock(string Text, IReadOnlyList<MemoryId> Ids, int EstimatedTokens);
+public sealed record ContextBlock(string Text, IReadOnlyList<MemoryId> Ids, int EstimatedTokens)
+{
+    /// <summary>As in a search.</summary>
+    public IReadOnlyList<string>? Degraded { get; init; }
+}

@@ -1,0 +1,103 @@
+using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
+using AgentFlow.Contracts.Memories;
+using AgentFlow.MemoryService.Memories;
+using AgentFlow.Retrieval.Embedding;
+using AgentFlow.Retrieval.Index;
+using AgentFlow.ServiceDefaults.Postgres;
+using Npgsql;
+
+namespace AgentFlow.MemoryService.Index;
+
+/// <summary>
+/// The memories as the index sees them. Also knows up to which transaction each loaded owner was read, so that a search in this process
+/// notices what other processes have written since. Thread-safe.
+/// </summary>
+internal sealed class MemoryTruth(Database database, EmbeddingSpace space) : IIndexTruth
+{
+    private const int MaxRemembered = 100_000;
+
+    private readonly ConcurrentDictionary<Guid, ulong> _readUpTo = new();
+
+    /// <summary>Versions that this process has written to the index; forgetting one costs a write that changes nothing.</summary>
+    private readonly ConcurrentDictionary<Guid, long> _applied = new();
+
+    private const string From = "from memories m left join memory_embeddings e on e.memory_id = m.id and e.model = $1";
+
+    /// <summary>Columns of a point after those of the row.</summary>
+    internal const string PointColumns = $"{MemoryRow.Columns}, m.owner_id, e.vector";
+
+    /// <summary>Transactions below this one are in the index that was loaded; null when the owner was not loaded by this process.</summary>
+    internal ulong? ReadUpTo(Guid ownerId) => _readUpTo.TryGetValue(ownerId, out var xid) ? xid : null;
+
+    /// <summary>What was changed since has been applied. Never moves back.</summary>
+    internal void Advance(Guid ownerId, ulong xid) => _readUpTo.AddOrUpdate(ownerId, xid, (_, known) => Math.Max(known, xid));
+
+    /// <summary>Whether this process has brought that version, or a newer one, to the index.</summary>
+    internal bool HasApplied(Guid id, long version) => _applied.TryGetValue(id, out var known) && known >= version;
+
+    internal void Applied(IEnumerable<IndexWrite> writes)
+    {
+        if (_applied.Count > MaxRemembered)
+            _applied.Clear();
+        foreach (var write in writes)
+            _applied.AddOrUpdate(write.Id, write.Version, (_, known) => Math.Max(known, write.Version));
+    }
+
+    public async IAsyncEnumerable<IndexPoint> LoadAsync(Guid ownerId, [EnumeratorCancellation] CancellationToken ct)
+    {
+        var batch = database.ForOwner(ownerId).CreateBatch()
+            .Add("select pg_snapshot_xmin(pg_current_snapshot())::text", [])
+            .Add($"select {PointColumns} {From} where m.owner_id = $2 and m.status = 0", [space.Model, ownerId]);
+        var (xid, points) = await batch.ReadAsync(
+            async (reader, token) =>
+            {
+                await reader.ReadAsync(token);
+                var horizon = ulong.Parse(reader.GetString(0), System.Globalization.CultureInfo.InvariantCulture);
+                await reader.NextResultAsync(token);
+                var loaded = new List<IndexPoint>();
+                while (await reader.ReadAsync(token))
+                    loaded.Add(ToPoint(MemoryRow.Read(reader), ReadVector(reader)));
+                return (horizon, loaded);
+            },
+            ct);
+
+        // Loaded again after an eviction, the newer snapshot counts.
+        _readUpTo[ownerId] = xid;
+        foreach (var point in points)
+            yield return point;
+    }
+
+    public async Task<IReadOnlyList<TruthPoint>> ReadAsync(IReadOnlyList<Guid> ids, CancellationToken ct) =>
+        await database.AsWorker().QueryAsync(
+            $"select {PointColumns} {From} where m.id = any($2)", [space.Model, ids.ToArray()], ReadTruth, ct);
+
+    public async Task<IReadOnlyList<IndexEntry>> PageAsync(Guid? after, int limit, TimeSpan settledFor, CancellationToken ct) =>
+        await database.AsWorker().QueryAsync(
+            "select owner_id, id, version, status <> 0 from memories where id > $1 and updated_at < now() - $2 order by id limit $3",
+            [after ?? Guid.Empty, settledFor, limit],
+            reader => new IndexEntry(reader.GetGuid(0), reader.GetGuid(1), reader.GetInt32(2), reader.GetBoolean(3)),
+            ct);
+
+    internal static TruthPoint ReadTruth(NpgsqlDataReader reader)
+    {
+        var row = MemoryRow.Read(reader);
+        var owner = reader.GetGuid(MemoryRow.ColumnCount);
+        return new TruthPoint(owner, row.Id.Value, row.Version, row.Status == MemoryStatus.Active ? ToPoint(row, ReadVector(reader)) : null);
+    }
+
+    internal static IndexPoint ToPoint(MemoryRow row, ReadOnlyMemory<float> vector) => new()
+    {
+        Id = row.Id.Value,
+        Version = row.Version,
+        Vector = vector,
+        Text = row.Text,
+        Fields = new MemoryFields(row),
+        Turn = row.Kind == MemoryKind.Message && row.Scope.SessionId is { } session
+            ? new Turn(session, row.Sequence, row.Actor ?? row.Role, row.ObservedAt ?? row.CreatedAt)
+            : null,
+    };
+
+    private static ReadOnlyMemory<float> ReadVector(NpgsqlDataReader reader) =>
+        reader.IsDBNull(MemoryRow.ColumnCount + 1) ? ReadOnlyMemory<float>.Empty : VectorBytes.To(reader.GetFieldValue<byte[]>(MemoryRow.ColumnCount + 1));
+}

@@ -1,0 +1,119 @@
+using System.Text.Json;
+using AgentFlow.Contracts;
+using AgentFlow.Contracts.Memories;
+using AgentFlow.MemoryService.Access;
+using AgentFlow.MemoryService.Index;
+using AgentFlow.MemoryService.Ingestion;
+using AgentFlow.Retrieval.Filters;
+using AgentFlow.ServiceDefaults.Problems;
+using Microsoft.Extensions.Options;
+
+namespace AgentFlow.MemoryService.Memories;
+
+/// <summary>Edits and deletes for a caller: finds, checks, changes, tells the index. Thread-safe.</summary>
+internal sealed class MemoryChanges(
+    MemoryReader reader, MemoryEditing editing, MemoryEmbedding embedding, IndexedWrites index, IOptions<MemoryOptions> options, TimeProvider time)
+{
+    /// <summary>Each turn is lost to another edit of the same memory.</summary>
+    private const int MaxTries = 5;
+
+    private const int DeleteBatch = 1_000;
+
+    /// <returns>The memory, deleted or not; null when the caller may not see it or there is none.</returns>
+    internal async Task<MemoryRow?> FindAsync(MemoryCaller caller, MemoryId id, CancellationToken ct)
+    {
+        var row = await reader.GetAsync(caller.OwnerId, id, ct);
+        return row is not null && caller.Sees(row.Scope) ? row : null;
+    }
+
+    /// <returns>The memory as it is now; null when there is none.</returns>
+    /// <exception cref="ProblemException">400, 409 or 413.</exception>
+    internal async Task<MemoryRow?> PatchAsync(MemoryCaller caller, MemoryId id, MemoryPatch patch, Guid operationId, CancellationToken ct)
+    {
+        Check(patch);
+        for (var attempt = 1; ; attempt++)
+        {
+            if (await FindAsync(caller, id, ct) is not { } before || before.Status == MemoryStatus.Deleted)
+                return null;
+            if (before.Immutable)
+                throw new ProblemException(StatusCodes.Status409Conflict, "immutable", "This memory is immutable; it can only be deleted.");
+            var edit = await EditAsync(before, patch, ct);
+            try
+            {
+                if (await editing.ApplyAsync(caller.OwnerId, operationId, edit, embedding.Model, time.GetUtcNow(), ct) is { } after)
+                {
+                    await index.ChangedAsync(caller.OwnerId, [id.Value], ct);
+                    return after;
+                }
+            }
+            catch (MemoryConflictException conflict)
+            {
+                throw new ProblemException(StatusCodes.Status409Conflict, "duplicate", conflict.Message);
+            }
+
+            if (attempt == MaxTries)
+                throw new ProblemException(StatusCodes.Status409Conflict, "edited_elsewhere", "This memory is being edited by others; try again.");
+        }
+    }
+
+    /// <returns>False when there is nothing to delete.</returns>
+    internal async Task<bool> DeleteAsync(MemoryCaller caller, MemoryId id, Guid operationId, CancellationToken ct)
+    {
+        if (caller.FixedSubject is not null && await FindAsync(caller, id, ct) is null)
+            return false;
+        return await DeleteAsync(caller.OwnerId, operationId, [id.Value], ct) > 0;
+    }
+
+    /// <summary>Deletes everything that the filter matches, closed facts and expired memories included.</summary>
+    internal async Task<int> DeleteMatchingAsync(MemoryCaller caller, FilterExpression? filter, Guid operationId, CancellationToken ct)
+    {
+        var deleted = 0;
+        foreach (var pending in new[] { false, true })
+        {
+            var listing = new MemoryListing
+            {
+                Filter = FilterExpression.AllOf(caller.Condition(), filter), Superseded = true, Expired = true, Pending = pending, Limit = DeleteBatch,
+            };
+            while (await reader.IdsAsync(caller.OwnerId, listing, ct) is { Count: > 0 } ids)
+                deleted += await DeleteAsync(caller.OwnerId, operationId, ids, ct);
+        }
+
+        return deleted;
+    }
+
+    private async Task<int> DeleteAsync(Guid ownerId, Guid operationId, IReadOnlyList<Guid> ids, CancellationToken ct)
+    {
+        var deleted = await editing.DeleteAsync(ownerId, operationId, ids, time.GetUtcNow(), ct);
+        await index.DeletedAsync(ownerId, deleted.Select(one => (one.Id.Value, one.Version)), ct);
+        return deleted.Count;
+    }
+
+    private async Task<MemoryEdit> EditAsync(MemoryRow before, MemoryPatch patch, CancellationToken ct)
+    {
+        var text = patch.Text ?? before.Text;
+        var isNew = patch.Text is not null && !string.Equals(patch.Text, before.Text, StringComparison.Ordinal);
+        var vector = isNew ? (await embedding.TryEmbedAsync([text], ct))?[0] ?? ReadOnlyMemory<float>.Empty : (ReadOnlyMemory<float>?)null;
+        return new MemoryEdit(
+            before,
+            text,
+            ContentHash.Of(text, before.Kind, before.ObservedAt, before.Role, before.Actor),
+            before.Kind == MemoryKind.Fact && (before.Scope.UserId ?? before.Scope.AgentId) is not null ? FactSlot.Parse(text)?.Name : null,
+            patch.Metadata is { ValueKind: JsonValueKind.Object } metadata ? metadata.GetRawText() : before.Metadata,
+            patch.Categories is { } categories ? [.. categories.Distinct(StringComparer.Ordinal)] : before.Categories,
+            patch.ClearExpiresAt ? null : patch.ExpiresAt ?? before.ExpiresAt,
+            before.Status,
+            vector);
+    }
+
+    private void Check(MemoryPatch patch)
+    {
+        if (patch is { Text: null, Metadata: null, Categories: null, ExpiresAt: null, ClearExpiresAt: false })
+            throw AddRequestRules.Invalid("text", "Nothing to change was given.");
+        if (patch.Text is { } text)
+            AddRequestRules.CheckText("text", text, options.Value);
+        AddRequestRules.CheckMetadata(patch.Metadata, options.Value);
+        AddRequestRules.CheckCategories(patch.Categories);
+        if (patch is { ClearExpiresAt: true, ExpiresAt: not null })
+            throw AddRequestRules.Invalid("clearExpiresAt", "Give a new expiry or take it away, not both.");
+    }
+}

@@ -1,0 +1,133 @@
+using AgentFlow.Contracts;
+using AgentFlow.Contracts.Memories;
+using AgentFlow.ServiceDefaults.Postgres;
+
+namespace AgentFlow.MemoryService.Memories;
+
+/// <summary>Writes memories. Every change commits together with its history and its outbox row. Thread-safe.</summary>
+internal sealed class MemoryStore(Database database)
+{
+    /// <summary>Another transaction may store the same text between our look and our insert; each turn of this loop needs one more of them.</summary>
+    private const int MaxTries = 5;
+
+    /// <summary>Memories in one statement batch; more are sent in several batches of one transaction.</summary>
+    internal const int MaxBatch = 500;
+
+    /// <param name="model">The embedding space of the vectors.</param>
+    /// <returns>What became of each memory, in order.</returns>
+    internal async Task<IReadOnlyList<StoredMemory>> AddAsync(
+        Guid ownerId, Guid operationId, IReadOnlyList<NewMemory> memories, string model, CancellationToken ct)
+    {
+        if (memories.Count == 0)
+            return [];
+        if (memories.All(memory => memory.Slot is null && memory.Contradicts.Count == 0) && memories.Count <= MaxBatch)
+        {
+            var batch = database.ForOwner(ownerId).CreateBatch();
+            var results = await InsertAsync(batch, ownerId, operationId, memories, model, ct);
+            if (results.All(result => result is not null && IsLive(result, memories[0].CreatedAt)))
+                return [.. results.Select((result, i) => ToStored(memories[i], result!, []))];
+        }
+
+        return await AddCarefullyAsync(ownerId, operationId, memories, model, ct);
+    }
+
+    /// <summary>One after the other in one transaction: looks what each contradicts, closes it, replaces what has expired.</summary>
+    private async Task<IReadOnlyList<StoredMemory>> AddCarefullyAsync(
+        Guid ownerId, Guid operationId, IReadOnlyList<NewMemory> memories, string model, CancellationToken ct)
+    {
+        await using var session = await database.ForOwner(ownerId).BeginAsync(ct);
+        await LockSubjectsAsync(session, ownerId, memories, ct);
+        var stored = new List<StoredMemory>(memories.Count);
+        foreach (var memory in memories)
+            stored.Add(await AddOneAsync(session, ownerId, operationId, memory, model, ct));
+        await session.CommitAsync(ct);
+        return stored;
+    }
+
+    private static async Task<StoredMemory> AddOneAsync(
+        DbSession session, Guid ownerId, Guid operationId, NewMemory memory, string model, CancellationToken ct)
+    {
+        var plan = SupersessionPlan.Nothing;
+        if (memory.Status == MemoryStatus.Active && (memory.Slot is not null || memory.Contradicts.Count > 0))
+            plan = Supersession.Decide(memory.ContentHash, memory.ValidFrom, await ContradictedAsync(session, ownerId, memory, ct));
+        var planned = memory with { ValidTo = plan.ValidTo ?? memory.ValidTo, SupersededBy = plan.ClosedBy ?? memory.SupersededBy };
+        for (var attempt = 1; ; attempt++)
+        {
+            var result = (await InsertAsync(session.CreateBatch(), ownerId, operationId, [planned], model, ct))[0];
+            if (result is { Added: true })
+            {
+                await CloseAsync(session, ownerId, operationId, planned, plan.Closed, ct);
+                return ToStored(planned, result, [.. plan.Closed.Select(MemoryId.From)]);
+            }
+
+            if (result is not null && IsLive(result, memory.CreatedAt))
+                return ToStored(planned, result, []);
+            if (attempt == MaxTries)
+                throw new InvalidOperationException("The same text is being stored and closed by others all the time.");
+            if (result is { ExpiresAt: { } ended })
+            {
+                var close = session.CreateBatch();
+                MemoryClosing.Add(close, ownerId, operationId, result.Id, memory.CreatedAt, ended, supersededBy: null);
+                await close.ExecuteAsync(ct);
+            }
+        }
+    }
+
+    private static async Task CloseAsync(
+        DbSession session, Guid ownerId, Guid operationId, NewMemory by, IReadOnlyList<Guid> closed, CancellationToken ct)
+    {
+        if (closed.Count == 0)
+            return;
+        var batch = session.CreateBatch();
+        foreach (var id in closed)
+            MemoryClosing.Add(batch, ownerId, operationId, id, by.CreatedAt, by.ValidFrom, by.Id.Value);
+        await batch.ExecuteAsync(ct);
+    }
+
+    /// <summary>Two facts of one subject that exclude each other, stored at the same moment, must see each other.</summary>
+    private static Task<int> LockSubjectsAsync(DbSession session, Guid ownerId, IReadOnlyList<NewMemory> memories, CancellationToken ct)
+    {
+        var keys = memories.Select(memory => BitConverter.ToInt64(ContentHash.OfSubject(memory.Scope)) ^ ownerId.GetHashCode())
+            .Distinct().Order().ToArray();
+        return session.ExecuteAsync("select pg_advisory_xact_lock(key) from unnest($1) as key", [keys], ct);
+    }
+
+    private static Task<List<SupersessionCandidate>> ContradictedAsync(DbSession session, Guid ownerId, NewMemory memory, CancellationToken ct) =>
+        session.QueryAsync(
+            """
+            select id, content_hash, valid_from, immutable from memories
+            where owner_id = $1 and subject_hash = $2 and status = 0 and valid_to is null and (slot = $3::text or id = any($4))
+            for update
+            """,
+            [ownerId, ContentHash.OfSubject(memory.Scope), memory.Slot?.Name, memory.Contradicts.ToArray()],
+            reader => new SupersessionCandidate(reader.GetGuid(0), reader.GetFieldValue<byte[]>(1), reader.Time(2), reader.GetBoolean(3)),
+            ct);
+
+    private static Task<List<Inserted?>> InsertAsync(
+        DbBatch batch, Guid ownerId, Guid operationId, IReadOnlyList<NewMemory> memories, string model, CancellationToken ct)
+    {
+        foreach (var memory in memories)
+            MemoryInsert.Add(batch, ownerId, operationId, memory, model);
+        return batch.ReadAsync(
+            async (reader, token) =>
+            {
+                var results = new List<Inserted?>(memories.Count);
+                do
+                    results.Add(await MemoryInsert.ReadAsync(reader, token));
+                while (results.Count < memories.Count && await reader.NextResultAsync(token));
+                return results;
+            },
+            ct);
+    }
+
+    private static bool IsLive(Inserted result, DateTimeOffset now) => result.Added || result.ExpiresAt is null || result.ExpiresAt > now;
+
+    private static StoredMemory ToStored(NewMemory memory, Inserted result, IReadOnlyList<MemoryId> closed)
+    {
+        var change = !result.Added ? MemoryChange.Duplicate
+            : memory.Status == MemoryStatus.Pending ? MemoryChange.Pending
+            : closed.Count > 0 ? MemoryChange.Superseded
+            : MemoryChange.Added;
+        return new StoredMemory(memory, new MemoryId(result.Id), result.Added ? result.Sequence : 0, change, closed);
+    }
+}

@@ -1,0 +1,45 @@
+using AgentFlow.MemoryService.Index;
+using AgentFlow.MemoryService.Ingestion;
+using AgentFlow.MemoryService.Memories;
+using AgentFlow.MemoryService.Search;
+using AgentFlow.Retrieval.Embedding;
+using AgentFlow.Retrieval.Index;
+using AgentFlow.Retrieval.Index.InProcess;
+using AgentFlow.ServiceDefaults.Outbox;
+using AgentFlow.ServiceDefaults.Settings;
+using Microsoft.Extensions.AI;
+
+namespace AgentFlow.MemoryService;
+
+internal static class MemoryServiceRegistration
+{
+    internal static WebApplicationBuilder AddMemories(this WebApplicationBuilder builder)
+    {
+        var services = builder.Services;
+        services.AddValidatedOptions<MemoryOptions>(MemoryOptions.Section);
+        services.AddSingleton(ExtractionModelOptions.From(builder.Configuration));
+        services.AddHttpClient(ModelExtraction.ClientName, client => client.Timeout = Timeout.InfiniteTimeSpan);
+        services.AddSingleton<MemoryStore>().AddSingleton<MemoryEditing>().AddSingleton<MemoryReader>().AddSingleton<MemoryChanges>();
+        services.AddSingleton<MemoryIngestion>().AddSingleton<FactExtraction>().AddSingleton<ModelExtraction>().AddSingleton<SimilarityDeduplication>();
+        services.AddSingleton<MemorySearch>().AddSingleton<CandidateRows>().AddSingleton<RelatedMemories>();
+        return builder;
+    }
+
+    internal static WebApplicationBuilder AddMemoryIndex(this WebApplicationBuilder builder)
+    {
+        var services = builder.Services;
+        services.AddSingleton(HashingEmbeddingGenerator.Space);
+        services.AddSingleton<IEmbeddingGenerator<string, Embedding<float>>, HashingEmbeddingGenerator>();
+        services.AddSingleton<MemoryEmbedding>();
+        services.AddSingleton<MemoryTruth>();
+        services.AddValidatedOptions<InProcessIndexOptions>("Memory:Index");
+        services.AddSingleton(provider => VectorIndex.InProcess(
+            provider.GetRequiredService<MemoryTruth>(),
+            provider.GetRequiredService<EmbeddingSpace>(),
+            provider.GetRequiredService<Microsoft.Extensions.Options.IOptions<InProcessIndexOptions>>().Value));
+        services.AddIndexOutbox<MemoryOutboxHandler>();
+        services.AddSingleton<IndexedWrites>();
+        services.AddHostedService(provider => provider.GetRequiredService<IndexedWrites>());
+        return builder;
+    }
+}

@@ -1,0 +1,69 @@
+using System.Globalization;
+using AgentFlow.Contracts;
+using AgentFlow.MemoryService.Index;
+using AgentFlow.MemoryService.Memories;
+using AgentFlow.Retrieval.Index;
+using AgentFlow.ServiceDefaults.Postgres;
+using Npgsql;
+
+namespace AgentFlow.MemoryService.Search;
+
+/// <summary>
+/// Reads the truth for the index's candidates, and the changes that the index has not seen, in one round trip. In process the tail is what
+/// was committed since the owner was loaded or last caught up; with Qdrant it is what is still in the outbox. Thread-safe.
+/// </summary>
+internal sealed class CandidateRows(Database database, MemoryTruth truth)
+{
+    private const string JoinSql = $"select {MemoryRow.Columns} from memories m where m.id = any($1) and m.owner_id = $2";
+
+    private const string ChangedSql = "select m.id, m.version from memories m where m.owner_id = $1 and m.changed_xid >= $2::text::xid8";
+
+    private const string QueuedSql =
+        "select m.id, m.version from index_outbox o join memories m on m.id = o.entity_id where o.owner_id = $1 and m.owner_id = $1 limit 2000";
+
+    /// <param name="Rows">Of the candidates that exist.</param>
+    /// <param name="Tail">Ids of what the index must be told before it is asked again; empty when it knows everything.</param>
+    /// <param name="Horizon">Once the tail is applied, everything below this transaction is in the in-process index.</param>
+    internal sealed record Joined(IReadOnlyList<MemoryRow> Rows, IReadOnlyList<Guid> Tail, ulong? Horizon);
+
+    /// <param name="exact">The candidates come from the in-process index.</param>
+    internal async Task<Joined> JoinAsync(Guid ownerId, IReadOnlyList<IndexHit> hits, bool exact, CancellationToken ct)
+    {
+        var ids = hits.Select(hit => hit.Id).ToArray();
+        var batch = database.ForOwner(ownerId).CreateBatch()
+            .Add("select pg_snapshot_xmin(pg_current_snapshot())::text", [])
+            .Add(JoinSql, [ids, ownerId]);
+        var since = exact ? truth.ReadUpTo(ownerId) : null;
+        if (since is { } xid)
+            batch.Add(ChangedSql, [ownerId, xid.ToString(CultureInfo.InvariantCulture)]);
+        else if (!exact)
+            batch.Add(QueuedSql, [ownerId]);
+        var joined = await batch.ReadAsync(ReadAsync, ct);
+        return exact ? joined : joined with { Horizon = null };
+    }
+
+    internal Task<MemoryRow?> FindAsync(Guid ownerId, MemoryId id, CancellationToken ct) =>
+        database.ForOwner(ownerId).QuerySingleAsync(
+            $"select {MemoryRow.Columns} from memories m where m.id = $1 and m.owner_id = $2", [id.Value, ownerId], MemoryRow.Read, ct);
+
+    private async Task<Joined> ReadAsync(NpgsqlDataReader reader, CancellationToken ct)
+    {
+        await reader.ReadAsync(ct);
+        var horizon = ulong.Parse(reader.GetString(0), CultureInfo.InvariantCulture);
+        await reader.NextResultAsync(ct);
+        var rows = new List<MemoryRow>();
+        while (await reader.ReadAsync(ct))
+            rows.Add(MemoryRow.Read(reader));
+        var tail = new List<Guid>();
+        if (await reader.NextResultAsync(ct))
+        {
+            while (await reader.ReadAsync(ct))
+            {
+                if (!truth.HasApplied(reader.GetGuid(0), reader.GetInt32(1)))
+                    tail.Add(reader.GetGuid(0));
+            }
+        }
+
+        return new Joined(rows, tail, horizon);
+    }
+}

@@ -1,0 +1,49 @@
+using AgentFlow.Contracts;
+using AgentFlow.MemoryService.Memories;
+using AgentFlow.Retrieval.Filters;
+using AgentFlow.Retrieval.Index;
+
+namespace AgentFlow.MemoryService.Search;
+
+/// <summary>Says why a memory that was asked about is not among the results, by the first reason on its way that applies.</summary>
+internal static class Explanation
+{
+    /// <returns>Null when it was returned.</returns>
+    internal static async Task<string?> WhyNotAsync(
+        CandidateRows rows, Guid ownerId, MemoryId id, MemoryQuery query, IReadOnlyList<IndexHit> hits, IReadOnlyList<FoundMemory> ranked,
+        IReadOnlyList<FoundMemory> results, DateTimeOffset now, CancellationToken ct)
+    {
+        if (results.Any(found => found.Row.Id == id))
+            return null;
+        return await rows.FindAsync(ownerId, id, ct) is { } row
+            ? Why(row, query, hits, ranked, now)
+            : "There is no such memory.";
+    }
+
+    private static string Why(MemoryRow row, MemoryQuery query, IReadOnlyList<IndexHit> hits, IReadOnlyList<FoundMemory> ranked, DateTimeOffset now)
+    {
+        // A memory outside of what the filter may see is as unknown as one that does not exist.
+        if (query.Filter is { } filter && !filter.Matches(new Index.MemoryFields(row)))
+            return "The filter excludes it, or there is no such memory.";
+        if (row.Status != MemoryStatus.Active)
+            return $"It is {row.Status.ToString().ToLowerInvariant()}.";
+        if (!query.Expired && !row.IsShownAt(now))
+            return $"It expired at {row.ExpiresAt:O}.";
+        if (query.AsOf is { } moment && !row.WasTrueAt(moment))
+            return $"It was true from {row.ValidFrom:O}{(row.ValidTo is { } to ? $" to {to:O}" : string.Empty)}, not at {moment:O}.";
+        if (query.AsOf is null && row.ValidTo is not null)
+            return row.SupersededBy is { } by ? $"It was superseded by {by} at {row.ValidTo:O}." : $"It ended at {row.ValidTo:O}.";
+        var place = ranked.ToList().FindIndex(found => found.Row.Id == row.Id);
+        if (place < 0)
+        {
+            return hits.Any(hit => hit.Id == row.Id.Value)
+                ? "The index holds an older version of it; it is being brought up to date."
+                : $"It is not among the {hits.Count} candidates: too few words and too little similarity in common with the query.";
+        }
+
+        var score = ranked[place].Score;
+        return score < query.Threshold
+            ? string.Create(System.Globalization.CultureInfo.InvariantCulture, $"Its score {score:0.####} is below the threshold {query.Threshold:0.####}.")
+            : string.Create(System.Globalization.CultureInfo.InvariantCulture, $"It ranked {place + 1} with score {score:0.####}; topK is {query.TopK}.");
+    }
+}

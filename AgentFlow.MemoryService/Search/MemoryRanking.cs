@@ -1,0 +1,13 @@
+using AgentFlow.Retrieval.Ranking;
+
+namespace AgentFlow.MemoryService.Search;
+
+/// <summary>The one place that decides the order of results.</summary>
+internal static class MemoryRanking
+{
+    internal static IReadOnlyList<Ranked> Rank(string query, IReadOnlyList<RankCandidate> candidates)
+    {
+        _ = query;
+        return RankFusion.Rank(candidates);
+    }
+}
