@@ -1,9 +1,11 @@
+using AgentFlow.ApiService.Documents;
 using AgentFlow.ApiService.Edges;
 using AgentFlow.ApiService.Identity;
 using AgentFlow.ApiService.Limits;
 using AgentFlow.ServiceDefaults;
 using AgentFlow.ServiceDefaults.Hosting;
 using AgentFlow.ServiceDefaults.Postgres;
+using AgentFlow.ServiceDefaults.Queue;
 
 namespace AgentFlow.ApiService;
 
@@ -21,12 +23,15 @@ internal static class Program
         builder.AddEdges();
         builder.AddIdentity();
         builder.AddLimits();
+        builder.Services.AddTaskQueue();
+        builder.Services.AddDocuments();
 
         var app = builder.Build();
         app.UseServiceDefaults();
         app.UseEdges();
         app.MapDefaultEndpoints();
         app.MapIdentity();
+        app.MapDocuments();
         Policies.RequireEverywhere(app);
         return app;
     }

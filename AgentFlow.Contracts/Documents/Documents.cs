@@ -60,6 +60,24 @@ public sealed record UploadedDocument
     public TaskId? TaskId { get; init; }
 
     public string? Error { get; init; }
+
+    /// <summary>True when the owner already has this very content; <see cref="Id"/> is then the document that was there.</summary>
+    public bool? Duplicate { get; init; }
+}
+
+/// <summary>A range of a document's stored text, the text that every offset of a citation or chunk counts in.</summary>
+public sealed record DocumentText
+{
+    /// <summary>UTF-16 offset of the first unit of <see cref="Text"/>.</summary>
+    public required int Start { get; init; }
+
+    /// <summary>UTF-16 offset, exclusive.</summary>
+    public required int End { get; init; }
+
+    /// <summary>UTF-16 units of the whole stored text.</summary>
+    public required int Length { get; init; }
+
+    public required string Text { get; init; }
 }
 
 public sealed record UploadResponse(IReadOnlyList<UploadedDocument> Items);
@@ -104,6 +122,9 @@ public sealed record DocumentHit
     public required ChunkId ChunkId { get; init; }
 
     public required string DocumentName { get; init; }
+
+    /// <summary>The headings that the passage stands under, outermost first.</summary>
+    public IReadOnlyList<string> HeadingPath { get; init; } = [];
 
     public int? Page { get; init; }
 

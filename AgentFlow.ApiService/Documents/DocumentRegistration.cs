@@ -1,0 +1,43 @@
+using AgentFlow.ApiService.Context;
+using AgentFlow.ApiService.Documents.Extraction;
+using AgentFlow.Retrieval.Embedding;
+using AgentFlow.Retrieval.Index;
+using AgentFlow.Retrieval.Index.InProcess;
+using AgentFlow.ServiceDefaults.Outbox;
+using AgentFlow.ServiceDefaults.Queue;
+using AgentFlow.ServiceDefaults.Settings;
+using Microsoft.Extensions.AI;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+
+namespace AgentFlow.ApiService.Documents;
+
+internal static class DocumentRegistration
+{
+    /// <summary>Uploading, ingestion and search. Needs the database, the queue, and an embedder (the built-in one if nobody brings another).</summary>
+    public static IServiceCollection AddDocuments(this IServiceCollection services)
+    {
+        services.AddValidatedOptions<DocumentOptions>(DocumentOptions.Section);
+        services.TryAddSingleton(HashingEmbeddingGenerator.Space);
+        services.TryAddSingleton<IEmbeddingGenerator<string, Embedding<float>>, HashingEmbeddingGenerator>();
+        services.AddSingleton<PassageEmbedder>();
+        services.AddSingleton<OriginalStore>();
+        services.AddSingleton<DocumentStore>();
+        services.AddSingleton<DocumentTexts>();
+        services.AddSingleton<DocumentUpload>();
+        services.AddSingleton<IngestStore>();
+        services.AddSingleton<DocumentReader>();
+        services.AddSingleton<ChunkTruth>();
+        services.AddSingleton<ChunkTail>();
+        services.AddSingleton<DocumentSearch>();
+        services.AddSingleton(provider => VectorIndex.InProcess(
+            provider.GetRequiredService<ChunkTruth>(), provider.GetRequiredService<EmbeddingSpace>(), new InProcessIndexOptions()));
+        services.AddIndexOutbox<ChunkOutbox>();
+        services.AddTaskHandler<DocumentIngestion>();
+        services.AddSingleton<SearchDocuments>(provider =>
+        {
+            var search = provider.GetRequiredService<DocumentSearch>();
+            return (owner, query, topK, ct) => search.SearchAsync(owner, new PassageQuery(query, topK), ct);
+        });
+        return services;
+    }
+}

@@ -1,0 +1,198 @@
+using System.Text.Json;
+using AgentFlow.Contracts;
+using AgentFlow.Contracts.Documents;
+using AgentFlow.ServiceDefaults.Postgres;
+using AgentFlow.ServiceDefaults.Queue;
+using Npgsql;
+
+namespace AgentFlow.ApiService.Documents;
+
+/// <summary>What a new document is created from.</summary>
+internal sealed record NewDocument
+{
+    public required string Name { get; init; }
+
+    public required DocumentKind Kind { get; init; }
+
+    public required StoredOriginal Original { get; init; }
+
+    public IReadOnlyList<string> Tags { get; init; } = [];
+
+    /// <summary>A JSON object.</summary>
+    public JsonElement? Metadata { get; init; }
+
+    public string? SourceUrl { get; init; }
+
+    public CollectionId? Collection { get; init; }
+}
+
+/// <summary>The documents of an owner. Everything here is bound to the owner by row-level security as well.</summary>
+internal sealed class DocumentStore(Database database, DurableQueue queue)
+{
+    private const string Columns =
+        "d.id, d.name, d.media_type, d.size, d.status, d.failure_reason, d.title, d.pages, d.chunk_count, d.progress, d.tags, d.task_id, d.created_at, d.updated_at";
+
+    private const string Insert = """
+        insert into documents (id, owner_id, name, media_type, format, size, content_hash, original_id, tags, metadata, source_url, task_id)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb, $11::text, $12)
+        on conflict (owner_id, content_hash) do nothing
+        returning id
+        """;
+
+    private const string Attach = "update document_originals set attached = true where id = $1";
+
+    private const string SelectSame = $"select {Columns} from documents d where d.content_hash = $1 for update";
+
+    private const string Discard = "delete from document_originals where id = $1";
+
+    private const string SelectOne = $"select {Columns} from documents d where d.id = $1";
+
+    private const string SelectPage = $"""
+        select {Columns} from documents d
+        where d.owner_id = $1 and ($2::timestamptz is null or (d.created_at, d.id) < ($2, $3::uuid))
+            and ($4::text is null or d.status = $4) and ($5::text is null or $5 = any (d.tags))
+            and ($6::uuid is null or exists (select from collection_documents c where c.document_id = d.id and c.collection_id = $6))
+        order by d.created_at desc, d.id desc
+        limit $7
+        """;
+
+    private const string Renew = """
+        update documents set version = version + 1, status = 'received', failure_reason = null, progress = 0,
+            cursor_offset = 0, cursor_ordinal = 0, task_id = $2, updated_at = now()
+        where id = $1
+        returning version
+        """;
+
+    /// <summary>What the index knows leaves a tombstone until the index has forgotten it; everything else goes at once.</summary>
+    private const string DeleteOne = """
+        with gone as (delete from documents where id = $1 returning original_id, task_id, live_version),
+        original as (delete from document_originals o using gone where o.id = gone.original_id),
+        texts as (delete from document_texts t using gone where t.document_id = $1),
+        unpublished as (delete from chunks c using gone where c.document_id = $1 and c.document_version is distinct from gone.live_version and c.deleted_at is null),
+        published as (
+            update chunks c set deleted_at = now(), changed_at = now(), index_version = index_version + 1, text = '', heading_path = '{}'
+            from gone where c.document_id = $1 and c.document_version = gone.live_version and c.deleted_at is null
+            returning c.id, c.owner_id, c.index_version),
+        outbox as (
+            insert into index_outbox (entity_id, owner_id, version, op) select id, owner_id, index_version, 'delete' from published
+            on conflict (entity_id) do update set version = excluded.version, op = 'delete', attempts = 0, not_before = now())
+        select task_id from gone
+        """;
+
+    /// <summary>
+    /// Keeps a new document and queues its ingestion, in one transaction. The same content a second time is the document that is there;
+    /// it is tried again when it had failed.
+    /// </summary>
+    public async Task<UploadedDocument> AddAsync(OwnerId owner, NewDocument document, CancellationToken ct)
+    {
+        var id = DocumentId.New();
+        var task = IngestInput.Task(owner, id, version: 1);
+        await using var session = await database.ForOwner(owner.Value).BeginAsync(ct);
+        var inserted = await session.QueryAsync(
+            Insert,
+            [
+                id.Value, owner.Value, document.Name, document.Kind.MediaType, DocumentKinds.NameOf(document.Kind.Format), document.Original.Size,
+                document.Original.ContentHash, document.Original.Id, document.Tags.ToArray(), document.Metadata?.GetRawText() ?? "{}", document.SourceUrl, task.Id,
+            ],
+            reader => reader.GetGuid(0),
+            ct);
+        UploadedDocument result;
+        if (inserted.Count == 0)
+        {
+            result = await ReuseAsync(session, owner, document, ct);
+        }
+        else
+        {
+            await session.ExecuteAsync(Attach, [document.Original.Id], ct);
+            await queue.EnqueueAsync(session, task, ct);
+            result = new UploadedDocument { Id = id, Name = document.Name, Status = DocumentStatus.Received, TaskId = new TaskId(task.Id) };
+        }
+
+        await session.CommitAsync(ct);
+        return result;
+    }
+
+    public Task<DocumentSummary?> GetAsync(OwnerId owner, DocumentId id, CancellationToken ct) =>
+        database.ForOwner(owner.Value).QuerySingleAsync(SelectOne, [id.Value], ReadSummary, ct);
+
+    public async Task<Page<DocumentSummary>> ListAsync(OwnerId owner, DocumentListing listing, CancellationToken ct)
+    {
+        var items = await database.ForOwner(owner.Value).QueryAsync(
+            SelectPage,
+            [owner.Value, listing.After?.CreatedAt, listing.After?.Id, listing.Status, listing.Tag, listing.Collection?.Value, listing.Limit + 1],
+            ReadSummary,
+            ct);
+        if (items.Count <= listing.Limit)
+            return new Page<DocumentSummary>(items);
+        items.RemoveAt(items.Count - 1);
+        return new Page<DocumentSummary>(items, new DocumentCursor(items[^1].CreatedAt, items[^1].Id.Value).Encode());
+    }
+
+    /// <summary>Starts the ingestion anew; the version that is searchable stays so until the new one is ready. Null: no such document.</summary>
+    public async Task<TaskId?> RetryAsync(OwnerId owner, DocumentId id, CancellationToken ct)
+    {
+        await using var session = await database.ForOwner(owner.Value).BeginAsync(ct);
+        var task = await RenewAsync(session, owner, id, ct);
+        await session.CommitAsync(ct);
+        return task;
+    }
+
+    /// <returns>False: there was no such document.</returns>
+    public async Task<bool> DeleteAsync(OwnerId owner, DocumentId id, CancellationToken ct)
+    {
+        var gone = await database.ForOwner(owner.Value).QueryAsync(DeleteOne, [id.Value], reader => reader.NullableGuid(0), ct);
+        if (gone.Count == 0)
+            return false;
+        if (gone[0] is { } task)
+            await queue.CancelAsync(owner.Value, task, ct);
+        return true;
+    }
+
+    internal static DocumentSummary ReadSummary(NpgsqlDataReader reader) => new()
+    {
+        Id = new DocumentId(reader.GetGuid(0)),
+        Name = reader.GetString(1),
+        MediaType = reader.GetString(2),
+        Size = reader.GetInt64(3),
+        Status = Enum.Parse<DocumentStatus>(reader.GetString(4), ignoreCase: true),
+        FailureReason = reader.NullableString(5),
+        Title = reader.NullableString(6),
+        Pages = reader.NullableInt32(7),
+        Chunks = reader.GetInt32(8),
+        Progress = Math.Round(reader.GetFloat(9), 3),
+        Tags = (string[])reader[10],
+        TaskId = reader.NullableGuid(11) is { } task ? new TaskId(task) : null,
+        CreatedAt = reader.Time(12),
+        UpdatedAt = reader.Time(13),
+    };
+
+    private async Task<UploadedDocument> ReuseAsync(DbSession session, OwnerId owner, NewDocument document, CancellationToken ct)
+    {
+        var same = await session.QuerySingleAsync(SelectSame, [document.Original.ContentHash], ReadSummary, ct)
+            ?? throw new InvalidOperationException("The document with the same content was deleted at this moment.");
+        await session.ExecuteAsync(Discard, [document.Original.Id], ct);
+        var task = same.TaskId;
+        var status = same.Status;
+        if (status == DocumentStatus.Failed)
+        {
+            task = await RenewAsync(session, owner, same.Id, ct);
+            status = DocumentStatus.Received;
+        }
+
+        return new UploadedDocument { Id = same.Id, Name = same.Name, Status = status, TaskId = task, Duplicate = true };
+    }
+
+    private async Task<TaskId?> RenewAsync(DbSession session, OwnerId owner, DocumentId id, CancellationToken ct)
+    {
+        var taskId = Guid.CreateVersion7();
+        var versions = await session.QueryAsync(Renew, [id.Value, taskId], reader => reader.GetInt32(0), ct);
+        if (versions.Count == 0)
+            return null;
+        await queue.EnqueueAsync(session, IngestInput.Task(owner, id, versions[0]) with { Id = taskId }, ct);
+        return new TaskId(taskId);
+    }
+}
+
+/// <param name="After">The last row of the page before.</param>
+/// <param name="Limit">1 to 200.</param>
+internal sealed record DocumentListing(DocumentCursor? After, int Limit, string? Status = null, string? Tag = null, CollectionId? Collection = null);

@@ -1,0 +1,240 @@
+using AgentFlow.Retrieval.Embedding;
+using AgentFlow.ServiceDefaults.Postgres;
+
+namespace AgentFlow.ApiService.Documents;
+
+/// <summary>The document that an ingestion works on.</summary>
+internal sealed record IngestJob
+{
+    public required Guid DocumentId { get; init; }
+
+    public required Guid OwnerId { get; init; }
+
+    public required int Version { get; init; }
+
+    public required DocumentFormat Format { get; init; }
+
+    public required string Name { get; init; }
+
+    public required Guid OriginalId { get; init; }
+
+    public required long Size { get; init; }
+
+    /// <summary>UTF-16 units that earlier attempts have stored; their windows are not written again.</summary>
+    public required int CursorOffset { get; init; }
+
+    public required bool IsPublished { get; init; }
+}
+
+/// <summary>
+/// What ingestion writes. Every statement names the document's version: after a deletion, a newer upload or a cancellation it changes
+/// nothing, and the worker finds out. All of it may be repeated.
+/// </summary>
+internal sealed class IngestStore(Database database)
+{
+    private const char PathSeparator = '\u001f';
+
+    private const string Begin = """
+        update documents set status = case when status in ('received', 'extracting') then 'extracting' else status end, updated_at = now()
+        where id = $1 and version = $2 and status not in ('ready', 'failed')
+        returning format, name, original_id, size, cursor_offset, live_version is not distinct from version
+        """;
+
+    private const string Reset = """
+        with reset as (
+            update documents set cursor_offset = 0, cursor_ordinal = 0 where id = $1 and version = $2 and live_version is distinct from $2 returning id),
+        texts as (delete from document_texts t using reset where t.document_id = reset.id and t.version = $2)
+        delete from chunks c using reset where c.document_id = reset.id and c.document_version = $2
+        """;
+
+    private const string KnownEmbeddings = "select content_hash from chunk_embeddings where owner_id = $1 and model = $2 and content_hash = any ($3)";
+
+    private const string SetStatus = """
+        update documents set status = $3, progress = $4, updated_at = now() where id = $1 and version = $2 and status not in ('ready', 'failed')
+        """;
+
+    private const string Advance = """
+        update documents set cursor_offset = $4, cursor_ordinal = $5, status = 'embedding', progress = $6, updated_at = now()
+        where id = $1 and version = $2 and cursor_offset = $3 and status not in ('ready', 'failed')
+        """;
+
+    /// <summary>True in this transaction alone where <see cref="Advance"/> took place, or where an equal attempt came first.</summary>
+    private const string StillThere = "exists (select from documents where id = $1 and version = $2 and cursor_offset >= $3 and status not in ('ready', 'failed'))";
+
+    private const string InsertText = $"""
+        insert into document_texts (document_id, version, start_offset, end_offset, owner_id, text)
+        select $1, $2, starts, ends, $4, part from unnest($5, $6, $7) as parts (starts, ends, part)
+        where {StillThere}
+        on conflict do nothing
+        """;
+
+    private const string InsertEmbeddings = """
+        insert into chunk_embeddings (owner_id, model, content_hash, vector)
+        select $1, $2, hash, vector from unnest($3, $4) as computed (hash, vector)
+        order by hash
+        on conflict do nothing
+        """;
+
+    private const string InsertChunks = $"""
+        insert into chunks (id, owner_id, document_id, document_version, ordinal, start_offset, end_offset, page, heading_path, text, content_hash)
+        select id, $4, $1, $2, ordinal, starts, ends, nullif(page, 0), string_to_array(path, E'\x1f'), text, hash
+        from unnest($5, $6, $7, $8, $9, $10, $11, $12) as made (id, ordinal, starts, ends, page, path, text, hash)
+        where {StillThere}
+        on conflict do nothing
+        """;
+
+    private const string IsThere = $"select {StillThere}";
+
+    /// <summary>
+    /// The swap: from this commit on the new passages are the document's, and the old ones are gone. Index entries follow through the
+    /// outbox; the worker of this ingestion writes them itself, so others leave them alone for a while.
+    /// </summary>
+    private const string Publish = """
+        with live as (
+            update documents set live_version = $2, status = 'indexing', progress = 0, title = $3::text, pages = $4::int, text_length = cursor_offset,
+                chunk_count = cursor_ordinal, metadata = $5::jsonb || metadata, updated_at = now()
+            where id = $1 and version = $2 and status not in ('ready', 'failed') and live_version is distinct from $2
+            returning id),
+        old_texts as (delete from document_texts t using live where t.document_id = live.id and t.version < $2),
+        old as (
+            update chunks c set deleted_at = now(), changed_at = now(), index_version = index_version + 1, text = '', heading_path = '{}'
+            from live where c.document_id = live.id and c.document_version < $2 and c.deleted_at is null
+            returning c.id, c.owner_id, c.index_version),
+        changes as (
+            select id, owner_id, index_version, 'delete' as op, now() as due from old
+            union all
+            select c.id, c.owner_id, c.index_version, 'upsert', now() + interval '30 s' from chunks c join live on c.document_id = live.id
+            where c.document_version = $2)
+        insert into index_outbox (entity_id, owner_id, version, op, not_before) select id, owner_id, index_version, op, due from changes
+        on conflict (entity_id) do update set version = excluded.version, op = excluded.op, attempts = 0, not_before = excluded.not_before
+        """;
+
+    private const string Unindexed = """
+        select c.id, c.index_version from index_outbox o join chunks c on c.id = o.entity_id
+        where c.document_id = $1 and c.document_version = $2 and c.deleted_at is null
+        order by c.ordinal limit $3
+        """;
+
+    private const string Indexed =
+        "delete from index_outbox o using unnest($1, $2) as done (id, version) where o.entity_id = done.id and o.version = done.version";
+
+    private const string Fail = """
+        update documents set status = 'failed', failure_reason = $3, progress = 0, updated_at = now()
+        where id = $1 and version = $2 and status not in ('ready', 'failed')
+        """;
+
+    /// <summary>Null: deleted, replaced, cancelled or done meanwhile.</summary>
+    public Task<IngestJob?> BeginAsync(Guid ownerId, IngestInput input, CancellationToken ct) => database.ForOwner(ownerId).QuerySingleAsync(
+        Begin,
+        [input.DocumentId, input.Version],
+        reader => new IngestJob
+        {
+            DocumentId = input.DocumentId,
+            OwnerId = ownerId,
+            Version = input.Version,
+            Format = DocumentKinds.FormatOf(reader.GetString(0)),
+            Name = reader.GetString(1),
+            OriginalId = reader.GetGuid(2),
+            Size = reader.GetInt64(3),
+            CursorOffset = reader.GetInt32(4),
+            IsPublished = reader.GetBoolean(5),
+        },
+        ct);
+
+    /// <summary>Forgets what earlier attempts stored of this version: it was cut in another way than it would be now.</summary>
+    public Task ResetAsync(IngestJob job, CancellationToken ct) =>
+        database.ForOwner(job.OwnerId).ExecuteAsync(Reset, [job.DocumentId, job.Version], ct);
+
+    public async Task<HashSet<string>> KnownEmbeddingsAsync(Guid ownerId, EmbeddingSpace space, byte[][] hashes, CancellationToken ct) =>
+        [.. await database.ForOwner(ownerId).QueryAsync(KnownEmbeddings, [ownerId, space.Model, hashes], reader => Convert.ToHexString((byte[])reader[0]), ct)];
+
+    /// <returns>False: the document went away.</returns>
+    public async Task<bool> SetStatusAsync(IngestJob job, string status, double progress, CancellationToken ct) =>
+        await database.ForOwner(job.OwnerId).ExecuteAsync(SetStatus, [job.DocumentId, job.Version, status, (float)progress], ct) > 0;
+
+    /// <summary>Stores a window with its chunks and embeddings, once, in one round trip. False: the document went away.</summary>
+    public Task<bool> AddWindowAsync(IngestJob job, StagedWindow window, CancellationToken ct)
+    {
+        var chunks = window.Chunks;
+        var parts = TextParts.Split(window.Text, window.Start);
+        var batch = database.ForOwner(job.OwnerId).CreateBatch();
+        batch.Add(Advance, [job.DocumentId, job.Version, window.Start, window.End, window.NextOrdinal, (float)window.Progress]);
+        batch.Add(InsertText, [
+            job.DocumentId, job.Version, window.End, job.OwnerId,
+            parts.Select(part => part.Start).ToArray(), parts.Select(part => part.Start + part.Text.Length).ToArray(), parts.Select(part => part.Text).ToArray(),
+        ]);
+        if (window.Embeddings.Count > 0)
+        {
+            batch.Add(InsertEmbeddings, [
+                job.OwnerId, window.Model, window.Embeddings.Select(computed => computed.Hash).ToArray(),
+                window.Embeddings.Select(computed => PassageEmbedder.ToBytes(computed.Vector)).ToArray(),
+            ]);
+        }
+
+        batch.Add(InsertChunks, [
+            job.DocumentId, job.Version, window.End, job.OwnerId, chunks.Select(chunk => chunk.Id).ToArray(), chunks.Select(chunk => chunk.Ordinal).ToArray(),
+            chunks.Select(chunk => chunk.Start).ToArray(), chunks.Select(chunk => chunk.End).ToArray(), chunks.Select(chunk => chunk.Page ?? 0).ToArray(),
+            chunks.Select(chunk => string.Join(PathSeparator, chunk.HeadingPath)).ToArray(), chunks.Select(chunk => chunk.Text).ToArray(),
+            chunks.Select(chunk => chunk.ContentHash).ToArray(),
+        ]);
+        batch.Add(IsThere, [job.DocumentId, job.Version, window.End]);
+        return batch.ReadAsync(async (reader, token) => await reader.ReadAsync(token) && reader.GetBoolean(0), ct);
+    }
+
+    public Task PublishAsync(IngestJob job, string? title, int? pages, string metadata, CancellationToken ct) =>
+        database.ForOwner(job.OwnerId).ExecuteAsync(Publish, [job.DocumentId, job.Version, title, pages, metadata], ct);
+
+    /// <summary>The next live passages of this version whose index entry is behind.</summary>
+    public Task<List<(Guid Id, long Version)>> UnindexedAsync(IngestJob job, int limit, CancellationToken ct) =>
+        database.ForOwner(job.OwnerId).QueryAsync(
+            Unindexed, [job.DocumentId, job.Version, limit], reader => (reader.GetGuid(0), reader.GetInt64(1)), ct);
+
+    public Task IndexedAsync(IngestJob job, IReadOnlyList<(Guid Id, long Version)> done, CancellationToken ct) =>
+        database.ForOwner(job.OwnerId).ExecuteAsync(Indexed, [done.Select(each => each.Id).ToArray(), done.Select(each => each.Version).ToArray()], ct);
+
+    public Task FailAsync(Guid ownerId, IngestInput input, string reason, CancellationToken ct) =>
+        database.ForOwner(ownerId).ExecuteAsync(Fail, [input.DocumentId, input.Version, reason], ct);
+}
+
+/// <summary>One window ready to be stored.</summary>
+internal sealed record StagedWindow
+{
+    public required string Text { get; init; }
+
+    /// <summary>UTF-16 offset into the stored text.</summary>
+    public required int Start { get; init; }
+
+    public required int NextOrdinal { get; init; }
+
+    public required double Progress { get; init; }
+
+    public required IReadOnlyList<NewChunk> Chunks { get; init; }
+
+    public required string Model { get; init; }
+
+    /// <summary>Those that were not there yet, each hash once.</summary>
+    public required IReadOnlyList<(byte[] Hash, ReadOnlyMemory<float> Vector)> Embeddings { get; init; }
+
+    public int End => Start + Text.Length;
+}
+
+/// <summary>The stored text is kept in parts that a reader's range touches few of.</summary>
+internal static class TextParts
+{
+    private const int Size = 16 * 1024;
+
+    public static IReadOnlyList<(int Start, string Text)> Split(string text, int offset)
+    {
+        var parts = new List<(int, string)>();
+        for (var start = 0; start < text.Length;)
+        {
+            var end = Math.Min(text.Length, start + Size);
+            if (end < text.Length && char.IsHighSurrogate(text[end - 1]))
+                end--;
+            parts.Add((offset + start, text[start..end]));
+            start = end;
+        }
+
+        return parts;
+    }
+}

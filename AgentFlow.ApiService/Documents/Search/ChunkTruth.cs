@@ -1,0 +1,115 @@
+using System.Runtime.CompilerServices;
+using System.Text.Json;
+using AgentFlow.Contracts;
+using AgentFlow.Retrieval.Embedding;
+using AgentFlow.Retrieval.Index;
+using AgentFlow.ServiceDefaults.Outbox;
+using AgentFlow.ServiceDefaults.Postgres;
+using Npgsql;
+
+namespace AgentFlow.ApiService.Documents;
+
+/// <summary>The passages that an index is derived from: those of live versions. Reads as the worker, for any owner.</summary>
+internal sealed class ChunkTruth(Database database, EmbeddingSpace space) : IIndexTruth
+{
+    private const string PointColumns = """
+        c.id, c.owner_id, c.index_version, c.heading_path, c.text, e.vector, c.document_id, d.name, d.format, d.tags, d.metadata::text, d.created_at,
+        (select array_agg(m.collection_id) from collection_documents m where m.document_id = d.id)
+        """;
+
+    /// <summary>One scan for the whole owner; pages by key would sort everything again for each.</summary>
+    private const string DeclareLoad = $"""
+        declare points no scroll cursor for
+        select {PointColumns}
+        from chunks c
+        join documents d on d.id = c.document_id and d.live_version = c.document_version
+        left join chunk_embeddings e on e.owner_id = c.owner_id and e.model = $2 and e.content_hash = c.content_hash
+        where c.owner_id = $1 and d.owner_id = $1 and c.deleted_at is null
+        """;
+
+    private const string FetchPoints = "fetch 1000 from points";
+
+    private const string Read = $"""
+        select {PointColumns}, c.deleted_at is null and d.id is not null
+        from chunks c
+        left join documents d on d.id = c.document_id and d.live_version = c.document_version
+        left join chunk_embeddings e on e.owner_id = c.owner_id and e.model = $2 and e.content_hash = c.content_hash
+        where c.id = any ($1) and (c.deleted_at is not null or d.id is not null)
+        """;
+
+    private const string Page = """
+        select c.owner_id, c.id, c.index_version, c.deleted_at is not null
+        from chunks c
+        left join documents d on d.id = c.document_id and d.live_version = c.document_version
+        where ($1::uuid is null or c.id > $1) and (c.deleted_at is not null or d.id is not null)
+            and greatest(c.changed_at, coalesce(d.updated_at, c.changed_at)) < now() - $3
+        order by c.id limit $2
+        """;
+
+    public async IAsyncEnumerable<IndexPoint> LoadAsync(Guid ownerId, [EnumeratorCancellation] CancellationToken ct)
+    {
+        var fields = new Dictionary<Guid, IReadOnlyDictionary<string, JsonElement>>();
+        await using var session = await database.AsWorker().BeginAsync(ct);
+        await session.ExecuteAsync(DeclareLoad, [ownerId, space.Model], ct);
+        while (await session.QueryAsync(FetchPoints, [], row => ReadPoint(row, fields), ct) is { Count: > 0 } page)
+        {
+            foreach (var point in page)
+                yield return point;
+        }
+    }
+
+    public Task<IReadOnlyList<TruthPoint>> ReadAsync(IReadOnlyList<Guid> ids, CancellationToken ct) => ReadListAsync([.. ids], ct);
+
+    public async Task<IReadOnlyList<IndexEntry>> PageAsync(Guid? after, int limit, TimeSpan settledFor, CancellationToken ct) =>
+        await database.AsWorker().QueryAsync(
+            Page, [after, limit, settledFor], row => new IndexEntry(row.GetGuid(0), row.GetGuid(1), row.GetInt64(2), row.GetBoolean(3)), ct);
+
+    private async Task<IReadOnlyList<TruthPoint>> ReadListAsync(Guid[] ids, CancellationToken ct)
+    {
+        var fields = new Dictionary<Guid, IReadOnlyDictionary<string, JsonElement>>();
+        return await database.AsWorker().QueryAsync(
+            Read,
+            [ids, space.Model],
+            row => new TruthPoint(row.GetGuid(1), row.GetGuid(0), row.GetInt64(2), row.GetBoolean(13) ? ReadPoint(row, fields) : null),
+            ct);
+    }
+
+    private static IndexPoint ReadPoint(NpgsqlDataReader row, Dictionary<Guid, IReadOnlyDictionary<string, JsonElement>> fields)
+    {
+        var document = row.GetGuid(6);
+        if (!fields.TryGetValue(document, out var shared))
+            fields[document] = shared = DocumentFields.Of(
+                document, row.GetString(7), row.GetString(8), (string[])row[9], row.GetString(10), row.GetDateTime(11), row.IsDBNull(12) ? [] : (Guid[])row[12]);
+        return new IndexPoint
+        {
+            Id = row.GetGuid(0),
+            Version = row.GetInt64(2),
+            Vector = row.IsDBNull(5) ? default : PassageEmbedder.FromBytes((byte[])row[5]),
+            Text = ChunkText.ForIndex((string[])row[3], row.GetString(4)),
+            Fields = shared,
+        };
+    }
+}
+
+internal static class IndexWrites
+{
+    public static IndexWrite From(TruthPoint point) =>
+        point.Point is { } live ? new IndexWrite.Put(live) : new IndexWrite.Remove(point.Id, point.Version);
+}
+
+/// <summary>Brings the index up to the rows that the outbox names.</summary>
+internal sealed class ChunkOutbox(ChunkTruth truth, VectorIndex index) : IIndexOutboxHandler
+{
+    public async Task ApplyAsync(IReadOnlyList<OutboxEntry> entries, CancellationToken ct)
+    {
+        var current = (await truth.ReadAsync([.. entries.Select(entry => entry.EntityId)], ct)).ToDictionary(point => point.Id);
+        foreach (var owner in entries.GroupBy(entry => entry.OwnerId))
+        {
+            // A row that is gone altogether was purged after its deletion; the index must forget it too.
+            var writes = owner.Select(entry => current.TryGetValue(entry.EntityId, out var point)
+                ? IndexWrites.From(point)
+                : new IndexWrite.Remove(entry.EntityId, entry.Version)).ToList();
+            await index.For(owner.Key).WriteAsync(writes, ct);
+        }
+    }
+}
