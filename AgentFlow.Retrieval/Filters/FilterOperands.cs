@@ -7,7 +7,7 @@ namespace AgentFlow.Retrieval.Filters;
 internal sealed class FilterOperands(FilterField field, FilterKind? kind)
 {
     public FilterExpression Bare(JsonElement value, string place) =>
-        value.ValueKind == JsonValueKind.String && value.ValueEquals("*") ? new FilterExpression.Exists(field) : Condition("eq", value, place);
+        value.ValueKind == JsonValueKind.String && value.GetRawText() == "\"*\"" ? new FilterExpression.Exists(field) : Condition("eq", value, place);
 
     public FilterExpression Condition(string name, JsonElement value, string place) => name switch
     {

@@ -36,6 +36,12 @@ public static class FilterParser
             error = new FilterError(wrong.Place, wrong.Message);
             return null;
         }
+        catch (InvalidOperationException)
+        {
+            // A member's name with half a surrogate pair can't be read, so the place can't be told either.
+            error = new FilterError(string.Empty, "a key is not valid Unicode");
+            return null;
+        }
     }
 
     private sealed class Parsing(FilterSchema schema)
