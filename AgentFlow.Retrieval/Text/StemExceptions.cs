@@ -25,11 +25,12 @@ internal static class StemExceptions
         "skis ski|skies sky|dying die|lying lie|tying tie|idly idl|gently gentl|ugly ugli|early earli|only onli|singly singl|sky sky|news news|howe howe|" +
         "atlas atlas|cosmos cosmos|bias bias|andes andes";
 
-    private static readonly FrozenDictionary<string, string>.AlternateLookup<ReadOnlySpan<char>> Stems =
-        Parse().ToFrozenDictionary().GetAlternateLookup<ReadOnlySpan<char>>();
-
     private static readonly FrozenSet<string>.AlternateLookup<ReadOnlySpan<char>> Unchanged =
         ((string[])["inning", "outing", "canning", "herring", "earring", "proceed", "exceed", "succeed"]).ToFrozenSet().GetAlternateLookup<ReadOnlySpan<char>>();
+
+    // After the set above, which the suffix rules that it is computed with look at.
+    private static readonly FrozenDictionary<string, string>.AlternateLookup<ReadOnlySpan<char>> Stems =
+        Parse().ToFrozenDictionary().GetAlternateLookup<ReadOnlySpan<char>>();
 
     /// <summary>Replaces a word that is an exception by its stem.</summary>
     public static bool TryStem(Span<char> word, out int length)
