@@ -14,6 +14,8 @@ namespace AgentFlow.ApiService.Models.OpenAICompatible;
 /// </summary>
 internal static class ChatRequestBody
 {
+    private static readonly JsonSerializerOptions Compact = new(AIJsonUtilities.DefaultOptions) { WriteIndented = false };
+
     public static ReadOnlyMemory<byte> Write(string model, IEnumerable<ChatMessage> messages, ChatOptions? options)
     {
         var buffer = new ArrayBufferWriter<byte>(4096);
@@ -92,7 +94,7 @@ internal static class ChatRequestBody
         json.WriteStartObject();
         json.WriteString("role", "tool");
         json.WriteString("tool_call_id", result.CallId);
-        json.WriteString("content", result.Result as string ?? JsonSerializer.Serialize(result.Result, AIJsonUtilities.DefaultOptions));
+        json.WriteString("content", result.Result as string ?? JsonSerializer.Serialize(result.Result, Compact));
         json.WriteEndObject();
     }
 
@@ -103,7 +105,7 @@ internal static class ChatRequestBody
         json.WriteString("type", "function");
         json.WriteStartObject("function");
         json.WriteString("name", call.Name);
-        json.WriteString("arguments", JsonSerializer.Serialize(call.Arguments ?? new Dictionary<string, object?>(), AIJsonUtilities.DefaultOptions));
+        json.WriteString("arguments", JsonSerializer.Serialize(call.Arguments ?? new Dictionary<string, object?>(StringComparer.Ordinal), Compact));
         json.WriteEndObject();
         json.WriteEndObject();
     }
