@@ -43,8 +43,8 @@ internal static partial class ExtractiveAnswer
     private static string Quote(IReadOnlyList<RankedSentence> sentences, AnswerSources sources)
     {
         var text = new StringBuilder();
-        if (sentences[0].Score < SentenceRanking.Confident)
-            text.Append(sources.IsSelectedText ? "The nearest that the selected text says: " : "I found no direct answer. The nearest in your documents: ");
+        if (sentences[0].Score < SentenceRanking.Confident && !sources.IsSelectedText)
+            text.Append("I found no direct answer. The nearest in your documents: ");
         foreach (var sentence in sentences)
         {
             if (text.Length > 0 && text[^1] != ' ')
