@@ -1,7 +1,9 @@
+using AgentFlow.ApiService.Agents;
 using AgentFlow.ApiService.Documents;
 using AgentFlow.ApiService.Edges;
 using AgentFlow.ApiService.Identity;
 using AgentFlow.ApiService.Limits;
+using AgentFlow.ApiService.Models;
 using AgentFlow.ServiceDefaults;
 using AgentFlow.ServiceDefaults.Hosting;
 using AgentFlow.ServiceDefaults.Postgres;
@@ -25,6 +27,7 @@ internal static class Program
         builder.AddLimits();
         builder.Services.AddTaskQueue();
         builder.Services.AddDocuments();
+        builder.Services.AddAgents();
 
         var app = builder.Build();
         app.UseServiceDefaults();
@@ -32,6 +35,7 @@ internal static class Program
         app.MapDefaultEndpoints();
         app.MapIdentity();
         app.MapDocuments();
+        app.MapModels();
         Policies.RequireEverywhere(app);
         return app;
     }

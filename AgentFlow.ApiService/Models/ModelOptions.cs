@@ -20,12 +20,17 @@ internal sealed class ModelOptions : IValidatableObject
             var problems = new List<ValidationResult>();
             Validator.TryValidateObject(Providers[i], new ValidationContext(Providers[i]), problems, validateAllProperties: true);
             foreach (var problem in problems)
-                yield return new ValidationResult($"Providers:{i}: {problem.ErrorMessage}");
+                yield return new ValidationResult($"Providers:{i}:{Found(Providers[i], problem)}{problem.ErrorMessage}");
         }
 
         if (Providers.GroupBy(p => p.DisplayName, StringComparer.OrdinalIgnoreCase).FirstOrDefault(g => g.Count() > 1) is { } twice)
             yield return new ValidationResult($"Providers: found the name '{twice.Key}' twice. Give each provider a Name of its own.");
     }
+
+    /// <summary>Only members with a range are named by their attribute; the key is none of them.</summary>
+    private static string Found(ProviderOptions provider, ValidationResult problem) => problem.MemberNames.FirstOrDefault() is { } member
+        ? $"{member}: found {typeof(ProviderOptions).GetProperty(member)?.GetValue(provider)}. "
+        : "";
 }
 
 /// <summary>One OpenAI-compatible endpoint, <c>Models:Providers:&lt;n&gt;</c>.</summary>

@@ -1,5 +1,4 @@
 using System.Text;
-using System.Text.Json;
 using AgentFlow.ApiService.Models;
 using AgentFlow.ApiService.Models.OpenAICompatible;
 using AgentFlow.Tests.Support;
@@ -49,7 +48,7 @@ public sealed class OpenAIChatClientTests : IAsyncLifetime
         Assert.Equal(["model", "stream", "stream_options", "max_tokens", "messages", "tools", "tool_choice"], body.EnumerateObject().Select(p => p.Name));
         Assert.Equal(
             """[{"role":"system","content":"Be brief."},{"role":"user","content":"Hi"},{"role":"assistant","content":null,"tool_calls":[{"id":"c1","type":"function","function":{"name":"add","arguments":"{\"a\":1}"}}]},{"role":"tool","tool_call_id":"c1","content":"2"}]""",
-            JsonSerializer.Serialize(body.GetProperty("messages"), new JsonSerializerOptions { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }));
+            body.GetProperty("messages").GetRawText());
         Assert.Equal("add", body.GetProperty("tools")[0].GetProperty("function").GetProperty("name").GetString());
     }
 
