@@ -22,12 +22,13 @@ internal sealed class ConsoleLog : IAsyncDisposable
     private readonly Task _writing;
     private int _dropped;
 
-    public ConsoleLog()
+    /// <param name="output">Where the lines go; the console when null.</param>
+    public ConsoleLog(Stream? output = null)
     {
         _lines = Channel.CreateBounded<string>(
             new BoundedChannelOptions(Waiting) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true },
             _ => Interlocked.Increment(ref _dropped));
-        _writing = WriteAsync();
+        _writing = WriteAsync(output ?? Console.OpenStandardOutput());
     }
 
     /// <summary>A line of the AppHost itself.</summary>
@@ -58,10 +59,9 @@ internal sealed class ConsoleLog : IAsyncDisposable
         return string.Create(CultureInfo.InvariantCulture, $"\e[{colour}m{padded}\e[0m | ");
     }
 
-    private async Task WriteAsync()
+    private async Task WriteAsync(Stream output)
     {
         await Task.Yield();
-        await using var output = Console.OpenStandardOutput();
         var text = new StringBuilder();
         while (await _lines.Reader.WaitToReadAsync())
         {

@@ -37,5 +37,5 @@ internal sealed class LogFile(string folder, string name) : IDisposable
     private string Current => Path.Combine(folder, name + ".log");
 
     private FileStream Open() => new(
-        Current, new FileStreamOptions { Mode = FileMode.Append, Access = FileAccess.Write, Share = FileShare.Read | FileShare.Delete, UnixCreateMode = OwnerOnly });
+        Current, new FileStreamOptions { Mode = FileMode.Append, Access = FileAccess.Write, Share = FileShare.ReadWrite | FileShare.Delete, UnixCreateMode = OwnerOnly });
 }

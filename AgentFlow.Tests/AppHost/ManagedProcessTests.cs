@@ -5,7 +5,7 @@ namespace AgentFlow.Tests.AppHost;
 public sealed class ManagedProcessTests : IAsyncLifetime
 {
     private readonly TemporaryFolder _folder = new();
-    private readonly ConsoleLog _console = new();
+    private readonly ConsoleLog _console = new(Stream.Null);
     private StateFolder _state = null!;
     private LeftOvers _leftOvers = null!;
 
@@ -36,9 +36,11 @@ public sealed class ManagedProcessTests : IAsyncLifetime
         await starts.WaitAsync(TestContext.Current.CancellationToken);
         Native.Signal(ids[0], Native.SigKill);
         await starts.WaitAsync(TestContext.Current.CancellationToken);
+        while (Lines().Length < 2)
+            await Task.Delay(10, TestContext.Current.CancellationToken);
         await process.StopAsync(TimeSpan.FromSeconds(5));
         Assert.Equal(2, ids.Distinct().Count());
-        Assert.Equal(["started", "started"], (await File.ReadAllLinesAsync(Path.Combine(_state.Logs, "sample.log"), TestContext.Current.CancellationToken)).Select(line => line.Split(' ')[1]));
+        Assert.Equal(["started", "started"], Lines().Select(line => line.Split(' ')[1]));
     }
 
     [Fact]
@@ -86,6 +88,8 @@ public sealed class ManagedProcessTests : IAsyncLifetime
         await stopping;
         Assert.Null(Native.StartTime(id));
     }
+
+    private string[] Lines() => File.Exists(Path.Combine(_state.Logs, "sample.log")) ? File.ReadAllLines(Path.Combine(_state.Logs, "sample.log")) : [];
 
     private ManagedProcess Process(string script, Action<int>? healthy) => new(
         new ProcessSpec

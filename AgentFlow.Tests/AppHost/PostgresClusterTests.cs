@@ -6,7 +6,7 @@ namespace AgentFlow.Tests.AppHost;
 public sealed class PostgresClusterTests : IAsyncLifetime
 {
     private readonly TemporaryFolder _folder = new();
-    private readonly ConsoleLog _console = new();
+    private readonly ConsoleLog _console = new(Stream.Null);
     private readonly List<string> _said = [];
     private StateFolder _state = null!;
     private PostgresCluster _cluster = null!;

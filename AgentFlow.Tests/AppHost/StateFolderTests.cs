@@ -34,7 +34,8 @@ public sealed class StateFolderTests : IDisposable
         Assert.SkipWhen(user is null, "Only root runs PostgreSQL as another user.");
         Directory.CreateDirectory(_folder["private"], UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         var wanted = _folder["private/state"];
-        using var opened = await OpenAsync(wanted, user);
+        var opened = await OpenAsync(wanted, user);
+        opened.Dispose();
         Assert.StartsWith("/var/lib/agentflow/", opened.Path, StringComparison.Ordinal);
         Assert.Equal([$"State is kept in {opened.Path}, because PostgreSQL's user '{user!.Name}' can not reach {wanted}."], _said);
         Directory.Delete(opened.Path, recursive: true);
