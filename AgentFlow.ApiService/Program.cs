@@ -4,6 +4,8 @@ using AgentFlow.ApiService.Edges;
 using AgentFlow.ApiService.Identity;
 using AgentFlow.ApiService.Limits;
 using AgentFlow.ApiService.Models;
+using AgentFlow.ApiService.Memories;
+using AgentFlow.ApiService.WebSessions;
 using AgentFlow.ServiceDefaults;
 using AgentFlow.ServiceDefaults.Hosting;
 using AgentFlow.ServiceDefaults.Postgres;
@@ -28,6 +30,8 @@ internal static class Program
         builder.Services.AddTaskQueue();
         builder.Services.AddDocuments();
         builder.Services.AddAgents();
+        builder.AddMemories();
+        builder.AddWebSessions();
 
         var app = builder.Build();
         app.UseServiceDefaults();
@@ -36,6 +40,8 @@ internal static class Program
         app.MapIdentity();
         app.MapDocuments();
         app.MapModels();
+        app.MapMemories();
+        app.MapWebSessions();
         Policies.RequireEverywhere(app);
         return app;
     }

@@ -15,6 +15,12 @@ public sealed record TokenProfile(string Type, string Audience, TimeSpan MaxLife
 
     /// <summary>What the API shows the memory service on behalf of an owner.</summary>
     public static TokenProfile Internal { get; } = new("internal+jwt", "memory", TimeSpan.FromSeconds(60));
+
+    /// <summary>What the Web shows the API to keep its sessions and keys there.</summary>
+    public static TokenProfile Web { get; } = new("web+jwt", "agentflow-internal-web", TimeSpan.FromSeconds(60));
+
+    /// <summary>The Web as the subject of its own tokens; no account has this id.</summary>
+    public static Guid WebSubject { get; } = new("00000000-0000-7000-8000-000000000001");
 }
 
 /// <summary>What a token says. Times are whole seconds since 1970, UTC.</summary>

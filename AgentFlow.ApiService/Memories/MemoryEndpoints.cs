@@ -1,0 +1,98 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using AgentFlow.ApiService.Identity;
+using AgentFlow.Contracts;
+using AgentFlow.ServiceDefaults.Http;
+using AgentFlow.ServiceDefaults.Problems;
+using Microsoft.AspNetCore.Http.Extensions;
+
+namespace AgentFlow.ApiService.Memories;
+
+/// <summary>
+/// <c>/api/memories</c>: the caller's own memories, kept by the memory service. The user that they are about is always the account; a request that
+/// names another is refused, not corrected.
+/// </summary>
+internal static class MemoryEndpoints
+{
+    private static readonly string[] ListingParameters = ["agentId", "sessionId", "appId", "filter", "asOf", "superseded", "expired", "pending", "limit", "cursor"];
+
+    public static WebApplicationBuilder AddMemories(this WebApplicationBuilder builder)
+    {
+        builder.Services.AddServiceHttpClient<MemoryForwarder>("memory", MemoryForwarder.Timeout);
+        return builder;
+    }
+
+    public static WebApplication MapMemories(this WebApplication app)
+    {
+        var memories = app.MapGroup("/api/memories").WithTags("Memories").RequireAuthorization(Policies.Memory);
+        memories.MapGet("/", ListAsync).WithName("ListOwnMemories").WithSummary("What is remembered about the caller, newest first");
+        memories.MapPost("/", AddAsync).WithName("AddOwnMemory").WithSummary("Remember something about the caller");
+        memories.MapDelete("/", ForgetAllAsync).WithName("DeleteOwnMemories").WithSummary("Forget everything about the caller, or of one agent or session");
+        memories.MapGet("/{id}", GetAsync).WithName("GetOwnMemory").WithSummary("One memory");
+        memories.MapPatch("/{id}", PatchAsync).WithName("EditOwnMemory").WithSummary("Change a memory; the old text stays in its history");
+        memories.MapDelete("/{id}", DeleteAsync).WithName("DeleteOwnMemory").WithSummary("Forget one memory");
+        memories.MapGet("/{id}/history", HistoryAsync).WithName("OwnMemoryHistory").WithSummary("Everything that happened to a memory");
+
+        app.MapPost("/api/memories/search", SearchAsync).WithTags("Memories").RequireAuthorization(Policies.MemoryRead)
+            .WithName("SearchOwnMemories").WithSummary("Find the caller's memories by meaning and words");
+        return app;
+    }
+
+    private static Task ListAsync(Caller caller, MemoryForwarder memory, HttpContext context) =>
+        memory.SendAsync(context, caller.Owner, HttpMethod.Get, "/api/memories" + OwnQuery(caller, context), null);
+
+    private static Task ForgetAllAsync(Caller caller, MemoryForwarder memory, HttpContext context) =>
+        memory.SendAsync(context, caller.Owner, HttpMethod.Delete, "/api/memories" + OwnQuery(caller, context), null);
+
+    private static Task AddAsync(JsonElement body, Caller caller, MemoryForwarder memory, HttpContext context)
+    {
+        var request = Object(body);
+        Own(request, caller);
+        return memory.SendAsync(context, caller.Owner, HttpMethod.Post, "/api/memories", request);
+    }
+
+    private static Task SearchAsync(JsonElement body, Caller caller, MemoryForwarder memory, HttpContext context)
+    {
+        var request = Object(body);
+        var own = new JsonObject { ["userId"] = caller.Owner.ToString() };
+        request["filter"] = request["filter"] is { } given ? new JsonObject { ["AND"] = new JsonArray(own, given.DeepClone()) } : own;
+        return memory.SendAsync(context, caller.Owner, HttpMethod.Post, "/api/memories/search", request);
+    }
+
+    private static Task GetAsync(MemoryId id, Caller caller, MemoryForwarder memory, HttpContext context) =>
+        memory.SendAsync(context, caller.Owner, HttpMethod.Get, $"/api/memories/{id}", null);
+
+    private static Task PatchAsync(MemoryId id, JsonElement body, Caller caller, MemoryForwarder memory, HttpContext context) =>
+        memory.SendAsync(context, caller.Owner, HttpMethod.Patch, $"/api/memories/{id}", Object(body));
+
+    private static Task DeleteAsync(MemoryId id, Caller caller, MemoryForwarder memory, HttpContext context) =>
+        memory.SendAsync(context, caller.Owner, HttpMethod.Delete, $"/api/memories/{id}", null);
+
+    private static Task HistoryAsync(MemoryId id, Caller caller, MemoryForwarder memory, HttpContext context) =>
+        memory.SendAsync(context, caller.Owner, HttpMethod.Get, $"/api/memories/{id}/history", null);
+
+    private static string OwnQuery(Caller caller, HttpContext context)
+    {
+        var query = context.Request.Query;
+        if (query.ContainsKey("userId"))
+            throw Refused();
+        var own = new QueryBuilder { { "userId", caller.Owner.ToString() } };
+        foreach (var name in ListingParameters.Where(query.ContainsKey))
+            own.Add(name, query[name].ToString());
+        return own.ToString();
+    }
+
+    private static void Own(JsonObject request, Caller caller)
+    {
+        if (request.ContainsKey("userId"))
+            throw Refused();
+        request["userId"] = caller.Owner.ToString();
+    }
+
+    private static JsonObject Object(JsonElement body) => body.ValueKind is JsonValueKind.Object
+        ? JsonObject.Create(body)!
+        : throw new ProblemException(StatusCodes.Status400BadRequest, "invalid_request", "Send a JSON object.");
+
+    private static ProblemException Refused() =>
+        new(StatusCodes.Status400BadRequest, "invalid_request", "userId is always the signed-in account here; leave it out.");
+}

@@ -1,0 +1,107 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using System.Text.Json;
+using AgentFlow.Contracts;
+using AgentFlow.ServiceDefaults.Http;
+using AgentFlow.Web.Sessions;
+
+namespace AgentFlow.Web.Api;
+
+/// <summary>
+/// Calls the API as the signed-in account: adds the access token, renews it once when it was refused, and turns every refusal into
+/// an <see cref="ApiException"/>. Reads leniently, so that an API that is newer by a member still serves this front end. Thread-safe.
+/// </summary>
+internal sealed class ApiClient(HttpClient http, SessionAccess session)
+{
+    /// <summary>For one try of an ordinary call; streams and uploads have limits of their own.</summary>
+    public static readonly TimeSpan Timeout = TimeSpan.FromSeconds(30);
+
+    public Task<T> GetAsync<T>(string path, CancellationToken cancellationToken) =>
+        SendAsync<T>(HttpMethod.Get, path, null, null, cancellationToken);
+
+    public async Task<T> SendAsync<T>(HttpMethod method, string path, object? body, string? idempotencyKey, CancellationToken cancellationToken)
+    {
+        using var response = await OpenAsync(() => Request(method, path, body, idempotencyKey), cancellationToken);
+        try
+        {
+            return await response.Content.ReadFromJsonAsync<T>(ContractJson.Lenient, cancellationToken)
+                ?? throw new JsonException("The answer was null.");
+        }
+        catch (Exception fault) when (fault is JsonException or HttpRequestException or IOException)
+        {
+            throw new ApiException(
+                new ApiProblem((int)response.StatusCode, "unreadable", "AgentFlow's API gave an answer that could not be read.", TraceId()), fault);
+        }
+    }
+
+    public async Task SendAsync(HttpMethod method, string path, object? body, CancellationToken cancellationToken)
+    {
+        using var response = await OpenAsync(() => Request(method, path, body, null), cancellationToken);
+    }
+
+    /// <summary>The opened response, status checked, content unread. The caller disposes it.</summary>
+    /// <param name="request">Makes the request; called again when the token had to be renewed.</param>
+    public async Task<HttpResponseMessage> OpenAsync(Func<HttpRequestMessage> request, CancellationToken cancellationToken)
+    {
+        var token = await session.AccessTokenAsync(refused: null, cancellationToken);
+        var response = await SendOnceAsync(request(), token, cancellationToken);
+        if (response.StatusCode is HttpStatusCode.Unauthorized && token is not null)
+        {
+            response.Dispose();
+            token = await session.AccessTokenAsync(refused: token, cancellationToken);
+            response = await SendOnceAsync(request(), token, cancellationToken);
+        }
+
+        if (response.IsSuccessStatusCode)
+            return response;
+        using (response)
+        {
+            var text = await response.Content.ReadAsStringAsync(cancellationToken);
+            throw new ApiException(ApiProblem.Read((int)response.StatusCode, text, TraceId()));
+        }
+    }
+
+    public static HttpRequestMessage Request(HttpMethod method, string path, object? body, string? idempotencyKey)
+    {
+        var request = new HttpRequestMessage(method, path);
+        if (body is not null)
+            request.Content = JsonContent.Create(body, body.GetType(), options: ContractJson.Options);
+        if (idempotencyKey is not null)
+            request.Headers.Add("Idempotency-Key", idempotencyKey);
+        return request;
+    }
+
+    /// <summary>As <see cref="Request"/>, for an answer or a body that is a stream.</summary>
+    public static HttpRequestMessage Streaming(HttpMethod method, string path, object? body = null, string? idempotencyKey = null)
+    {
+        var request = Request(method, path, body, idempotencyKey);
+        request.Options.Set(ServiceResilience.Streaming, true);
+        return request;
+    }
+
+    /// <summary>True for what another try may cure: no connection, a broken one, or a time limit that was not the caller's.</summary>
+    public static bool IsConnectionFault(Exception fault, CancellationToken cancellationToken) =>
+        fault is HttpRequestException or IOException or TimeoutException
+        || (fault is OperationCanceledException && !cancellationToken.IsCancellationRequested);
+
+    private async Task<HttpResponseMessage> SendOnceAsync(HttpRequestMessage request, string? token, CancellationToken cancellationToken)
+    {
+        using (request)
+        {
+            if (token is not null)
+                request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
+            try
+            {
+                return await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+            }
+            catch (Exception fault) when (IsConnectionFault(fault, cancellationToken))
+            {
+                throw new ApiException(ApiProblem.Unreachable with { TraceId = TraceId() }, fault);
+            }
+        }
+    }
+
+    private static string? TraceId() => Activity.Current?.TraceId.ToString();
+}

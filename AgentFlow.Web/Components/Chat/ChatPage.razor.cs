@@ -1,0 +1,217 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+using AgentFlow.Contracts;
+using AgentFlow.Contracts.Chat;
+using AgentFlow.Contracts.Runs;
+using AgentFlow.Web.Markdown;
+using AgentFlow.Web.State;
+using Microsoft.AspNetCore.Components;
+using Microsoft.JSInterop;
+
+namespace AgentFlow.Web.Components.Chat;
+
+/// <summary>The conversation: its list, its messages, the composer, and a panel for what a citation or a step opens.</summary>
+public sealed partial class ChatPage
+{
+    private const int FirstMessages = 60;
+    private const int MoreMessages = 100;
+
+    private ConversationSession? _session;
+    private RenderPacer? _pacer;
+    private Composer? _composer;
+    private Panel? _panel;
+    private string? _agent;
+    private string? _quote;
+    private string _announcement = "";
+    private int _shown = FirstMessages;
+    private bool _wasBusy;
+    private ConversationState? _branchOf;
+    private ImmutableList<MessageView> _branch = [];
+    private LinkPolicy _links = LinkPolicy.None;
+    private Dictionary<MessageId, int> _siblings = [];
+
+    [Parameter]
+    public Guid? Id { get; set; }
+
+    private string? Title => _session?.State.Id is { } id ? Workspace.Conversations.FirstOrDefault(conversation => conversation.Id == id)?.Title : null;
+
+    private ImmutableList<MessageView> Branch
+    {
+        get
+        {
+            if (_session is { } session && !ReferenceEquals(session.State, _branchOf))
+            {
+                _branchOf = session.State;
+                _branch = session.State.Branch();
+                _siblings = session.State.Messages.GroupBy(message => message.ParentId ?? default).ToDictionary(group => group.Key, group => group.Count());
+                if (!session.IsBusy || _links == LinkPolicy.None)
+                    _links = LinksOf(_branch);
+            }
+
+            return _branch;
+        }
+    }
+
+    protected override void OnInitialized() => Workspace.Changed += OnWorkspaceChanged;
+
+    protected override async Task OnParametersSetAsync()
+    {
+        if (!RendererInfo.IsInteractive)
+            return;
+        if (_session is null)
+        {
+            _session = new ConversationSession(Api, Stream, Time);
+            _pacer = new RenderPacer(Time, () => InvokeAsync(StateHasChanged));
+            _session.Changed += OnSessionChanged;
+        }
+        else if (_session.State.Id?.Value == Id)
+        {
+            return;
+        }
+
+        (_panel, _quote, _shown, _links) = (null, null, FirstMessages, LinkPolicy.None);
+        await _session.OpenAsync(Id is { } id ? new ConversationId(id) : null);
+    }
+
+    internal async Task AskAsync(string text) => await AskAsync(text, Branch.LastOrDefault()?.Id);
+
+    /// <param name="parent">The message that it follows: a sibling of what follows it already makes a branch.</param>
+    internal async Task AskAsync(string text, MessageId? parent)
+    {
+        if (_session is not { IsBusy: false } session || string.IsNullOrWhiteSpace(text))
+            return;
+        var request = new ChatRequest
+        {
+            Message = text.Trim(),
+            ConversationId = session.State.Id,
+            Agent = _agent ?? (session.State.Id is null ? Workspace.User?.DefaultAgent : null),
+            SelectedText = _quote,
+            ParentMessageId = session.State.Id is null ? null : parent,
+        };
+        _quote = null;
+        var accepted = await session.AskAsync(request, parent);
+        if (!accepted && _composer is not null)
+            await _composer.RestoreAsync(text);
+    }
+
+    /// <summary>The same question once more; its answer stands beside the first one.</summary>
+    internal Task RegenerateAsync(MessageView answer) =>
+        _session?.State.Messages.Find(message => message.Id == answer.ParentId) is { } question ? AskAsync(question.Text, question.ParentId) : Task.CompletedTask;
+
+    internal void Step(MessageView message, int by)
+    {
+        if (_session is null)
+            return;
+        var siblings = _session.State.Siblings(message);
+        var at = siblings.FindIndex(sibling => sibling.Id == message.Id) + by;
+        if (at >= 0 && at < siblings.Count)
+            _session.Choose(siblings[at]);
+    }
+
+    internal int PositionOf(MessageView message) => _session?.State.Siblings(message).FindIndex(sibling => sibling.Id == message.Id) ?? 0;
+
+    internal void OpenCitation(Citation citation) => Open(citation.DocumentId is { } document
+        ? new SourcePanel(document, citation.Start, citation.End, citation.Quote)
+        : new QuotePanel(citation.Quote));
+
+    internal void OpenPassage(DocumentId document, int start, int end, string text) => Open(new SourcePanel(document, start, end, text));
+
+    internal void OpenSteps(MessageView message) => Open(new StepsPanel(message.Id));
+
+    internal async Task DecideAsync(RunId run, string callId, string decision, JsonElement? arguments)
+    {
+        if (_session is not null)
+            await _session.DecideAsync(run, callId, decision, arguments);
+    }
+
+    internal void QuoteText(string text)
+    {
+        _quote = text.Length <= 20_000 ? text : text[..20_000];
+        StateHasChanged();
+    }
+
+    private void Open(Panel panel)
+    {
+        _panel = panel;
+        StateHasChanged();
+    }
+
+    private void ClosePanel() => _panel = null;
+
+    private Task StopAsync() => _session?.StopAsync() ?? Task.CompletedTask;
+
+    private async Task RetryAsync()
+    {
+        await Workspace.LoadAsync(CancellationToken.None);
+        if (_session is { IsBusy: false } session)
+            await session.OpenAsync(session.State.Id);
+    }
+
+    private void OnSessionChanged()
+    {
+        if (_session is not { } session)
+            return;
+        if (session.State.Id is { } id && Id != id.Value && session.IsBusy)
+        {
+            Id = id.Value;
+            Navigation.NavigateTo("/c/" + id, replace: true);
+        }
+
+        if (_wasBusy != session.IsBusy)
+        {
+            _wasBusy = session.IsBusy;
+            _announcement = session.IsBusy ? "The answer is being written." : Announce(session.State.Branch().LastOrDefault());
+            _ = InvokeAsync(RefreshListAsync);
+        }
+
+        _pacer?.Request();
+    }
+
+    /// <summary>A screen reader hears an answer once, when it is whole; not word by word.</summary>
+    private static string Announce(MessageView? answer) =>
+        answer is { Role: ChatRole.Assistant } ? "Answer: " + (answer.Text.Length <= 600 ? answer.Text : answer.Text[..600] + "…") : "";
+
+    private async Task RefreshListAsync()
+    {
+        try
+        {
+            await Workspace.RefreshConversationsAsync(CancellationToken.None);
+        }
+        catch (Api.ApiException)
+        {
+            // The list is as old as it was; the conversation itself says what is wrong.
+        }
+    }
+
+    private void OnWorkspaceChanged()
+    {
+        _agent ??= Workspace.User?.DefaultAgent;
+        _ = InvokeAsync(StateHasChanged);
+    }
+
+    private static LinkPolicy LinksOf(ImmutableList<MessageView> branch) => LinkPolicy.From(
+        branch.Where(message => message.Role is ChatRole.User).Select(message => message.Text)
+            .Concat(branch.SelectMany(message => message.Citations).Select(citation => citation.Quote))
+            .Concat(branch.SelectMany(message => message.Steps).OfType<RecallStep>().SelectMany(step => step.Chunks).Select(chunk => chunk.Text)));
+
+    public async ValueTask DisposeAsync()
+    {
+        Workspace.Changed -= OnWorkspaceChanged;
+        if (_session is not null)
+        {
+            _session.Changed -= OnSessionChanged;
+            _session.Dispose();
+        }
+
+        if (_pacer is not null)
+            await _pacer.DisposeAsync();
+    }
+
+    private abstract record Panel;
+
+    private sealed record SourcePanel(DocumentId Document, int Start, int End, string Quote) : Panel;
+
+    private sealed record QuotePanel(string Text) : Panel;
+
+    private sealed record StepsPanel(MessageId Message) : Panel;
+}

@@ -1,0 +1,122 @@
+using AgentFlow.Contracts;
+using AgentFlow.Contracts.Memories;
+using AgentFlow.Web.Api;
+
+namespace AgentFlow.Web.Components.Memory;
+
+/// <summary>What is remembered about the signed-in person: list, search with its reasons, add, change, forget, history.</summary>
+public sealed partial class MemoriesPage
+{
+    private List<MemoryItem> _memories = [];
+    private IReadOnlyList<string>? _degraded;
+    private IReadOnlyList<MemoryHistoryEntry>? _history;
+    private MemoryItem? _deleting;
+    private MemoryItem? _open;
+    private MemoryId? _editing;
+    private ApiProblem? _problem;
+    private string _query = "";
+    private string _new = "";
+    private string _edited = "";
+    private string? _cursor;
+    private bool _searched;
+    private bool _loaded;
+    private bool _ready;
+
+    protected override async Task OnInitializedAsync()
+    {
+        if (!RendererInfo.IsInteractive)
+            return;
+        _ready = true;
+        await LoadAsync();
+    }
+
+    private Task LoadAsync() => GuardAsync(async () =>
+    {
+        var page = await Api.GetAsync<Page<MemoryItem>>("api/memories?limit=100", CancellationToken.None);
+        (_memories, _cursor, _searched, _degraded) = ([.. page.Items], page.NextCursor, false, null);
+    });
+
+    private Task MoreAsync() => GuardAsync(async () =>
+    {
+        var page = await Api.GetAsync<Page<MemoryItem>>("api/memories?limit=100&cursor=" + Uri.EscapeDataString(_cursor ?? ""), CancellationToken.None);
+        _memories.AddRange(page.Items);
+        _cursor = page.NextCursor;
+    });
+
+    private Task SearchAsync() => string.IsNullOrWhiteSpace(_query) ? LoadAsync() : GuardAsync(async () =>
+    {
+        var found = await Api.SendAsync<SearchMemoriesResponse>(
+            HttpMethod.Post, "api/memories/search", new { query = _query.Trim(), topK = 50, explain = true }, null, CancellationToken.None);
+        (_memories, _cursor, _searched, _degraded) = ([.. found.Items], null, true, found.Degraded);
+    });
+
+    private Task AddAsync() => GuardAsync(async () =>
+    {
+        await Api.SendAsync<AddMemoryResponse>(
+            HttpMethod.Post, "api/memories", new { text = _new.Trim(), infer = false }, Guid.CreateVersion7().ToString("N"), CancellationToken.None);
+        _new = "";
+        await LoadAsync();
+    });
+
+    private async Task SaveAsync()
+    {
+        if (_editing is not { } id)
+            return;
+        await GuardAsync(async () =>
+        {
+            await Api.SendAsync(HttpMethod.Patch, $"api/memories/{id}", new MemoryPatch { Text = _edited.Trim() }, CancellationToken.None);
+            _editing = null;
+            await LoadAsync();
+        });
+    }
+
+    private async Task DeleteAsync()
+    {
+        if (_deleting is not { } victim)
+            return;
+        _deleting = null;
+        await GuardAsync(async () =>
+        {
+            await Api.SendAsync(HttpMethod.Delete, $"api/memories/{victim.Id}", null, CancellationToken.None);
+            _memories.RemoveAll(memory => memory.Id == victim.Id);
+            if (_open?.Id == victim.Id)
+                _open = null;
+        });
+    }
+
+    private async Task OpenAsync(MemoryItem memory)
+    {
+        (_open, _history) = (memory, null);
+        await GuardAsync(async () => _history = (await Api.GetAsync<Page<MemoryHistoryEntry>>($"api/memories/{memory.Id}/history", CancellationToken.None)).Items);
+    }
+
+    private async Task GuardAsync(Func<Task> work)
+    {
+        try
+        {
+            _problem = null;
+            await work();
+        }
+        catch (ApiException refusal)
+        {
+            _problem = refusal.Problem;
+        }
+
+        _loaded = true;
+    }
+
+    private static string ScopeOf(MemoryItem memory) => memory switch
+    {
+        { SessionId: not null } => "From single conversations",
+        { AgentId: { } agent } => $"For the agent {agent}",
+        { AppId: { } app } => $"For {app}",
+        _ => "About you",
+    };
+
+    private static string TrustOf(MemoryTrust trust) => trust switch
+    {
+        MemoryTrust.User => "you said it",
+        MemoryTrust.Inferred => "concluded from what you said",
+        _ => "from a document or tool",
+    };
+}

@@ -1,0 +1,36 @@
+using AgentFlow.Web.Components.Layout;
+using AgentFlow.Web.State;
+using Microsoft.AspNetCore.Components.Server;
+
+namespace AgentFlow.Web.Components;
+
+internal static class PageRegistration
+{
+    /// <summary>How long a page that lost its connection finds its circuit again; later it is loaded anew and attaches to its run.</summary>
+    private static readonly TimeSpan CircuitRetention = TimeSpan.FromMinutes(3);
+
+    public static WebApplicationBuilder AddPages(this WebApplicationBuilder builder)
+    {
+        builder.Services.AddRazorComponents().AddInteractiveServerComponents(options =>
+        {
+            options.DisconnectedCircuitRetentionPeriod = CircuitRetention;
+            options.DisconnectedCircuitMaxRetained = 200;
+            options.DetailedErrors = builder.Environment.IsDevelopment();
+        });
+        builder.Services.AddScoped<Workspace>();
+        return builder;
+    }
+
+    public static void MapPages(this WebApplication app) =>
+        app.MapRazorComponents<App>().AddInteractiveServerRenderMode(options =>
+        {
+            // SecurityHeaders says it for every response.
+            options.ContentSecurityFrameAncestorsPolicy = null;
+        });
+
+    /// <summary>A page that does not exist gets a page that says so; files and internal routes keep their bare status.</summary>
+    public static void UseStatusCodePagesForPages(this WebApplication app) =>
+        app.UseWhen(
+            static context => HttpMethods.IsGet(context.Request.Method) && context.Request.Headers.Accept.ToString().Contains("text/html", StringComparison.Ordinal),
+            static branch => branch.UseStatusCodePagesWithReExecute("/not-found", createScopeForStatusCodePages: true));
+}

@@ -1,0 +1,38 @@
+using AgentFlow.Contracts.Runs;
+using Markdig.Syntax;
+using Microsoft.AspNetCore.Components;
+using Microsoft.AspNetCore.Components.Rendering;
+
+namespace AgentFlow.Web.Markdown;
+
+/// <summary>One top-level block; drawn again only when its own source or the passages it cites have changed.</summary>
+internal sealed class MarkdownBlock : ComponentBase
+{
+    private string? _drawnSlice;
+    private int _drawnCitations = -1;
+
+    /// <summary>The block's source; what decides whether it is drawn again.</summary>
+    [Parameter, EditorRequired]
+    public string Slice { get; set; } = "";
+
+    [Parameter, EditorRequired]
+    public Block Block { get; set; } = default!;
+
+    [Parameter]
+    public IReadOnlyList<Citation> Citations { get; set; } = [];
+
+    [Parameter]
+    public LinkPolicy Links { get; set; } = LinkPolicy.None;
+
+    [Parameter]
+    public EventCallback<Citation> OnCitation { get; set; }
+
+    protected override bool ShouldRender() => Slice != _drawnSlice || (Citations.Count != _drawnCitations && Slice.Contains('[', StringComparison.Ordinal));
+
+    protected override void BuildRenderTree(RenderTreeBuilder builder)
+    {
+        _drawnSlice = Slice;
+        _drawnCitations = Citations.Count;
+        new MarkdownRenderer(builder, Citations, Links, OnCitation, this).Write(Block);
+    }
+}

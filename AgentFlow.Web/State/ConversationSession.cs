@@ -1,0 +1,193 @@
+using AgentFlow.Contracts;
+using AgentFlow.Contracts.Chat;
+using AgentFlow.Contracts.Runs;
+using AgentFlow.Web.Api;
+
+namespace AgentFlow.Web.State;
+
+/// <summary>
+/// One conversation on one page: loads it, follows its runs, and tells when there is something new to draw. Runs on the page's dispatcher, so
+/// it needs no lock. Leaving the page stops following; the run goes on and is found again by its id.
+/// </summary>
+internal sealed class ConversationSession(ApiClient api, RunStream stream, TimeProvider time) : IDisposable
+{
+    private const int HistoryPage = 200;
+    private CancellationTokenSource _leaving = new();
+
+#pragma warning disable MA0046 // A page that is told to draw needs neither sender nor arguments.
+    public event Action? Changed;
+#pragma warning restore MA0046
+
+    public ConversationState State { get; private set; } = ConversationState.Empty;
+
+    public bool IsLoading { get; private set; }
+
+    /// <summary>From the moment a question is sent to the end of its run.</summary>
+    public bool IsBusy { get; private set; }
+
+    public bool IsStopping { get; private set; }
+
+    public bool IsConnected { get; private set; } = true;
+
+    public ApiProblem? Problem { get; private set; }
+
+    /// <summary>Shows another conversation, or an empty page for null, and attaches to its run if one is going on.</summary>
+    public async Task OpenAsync(ConversationId? id)
+    {
+        await _leaving.CancelAsync();
+        _leaving.Dispose();
+        _leaving = new CancellationTokenSource();
+        var leaving = _leaving.Token;
+        (State, Problem, IsBusy, IsLoading, IsConnected) = (ConversationState.Empty with { Id = id }, null, false, id is not null, true);
+        Tell();
+        if (id is { } known)
+            await GuardAsync(() => LoadAsync(known, leaving), leaving);
+    }
+
+    /// <summary>Asks and follows the run to its end. A refusal takes the question back and is told in <see cref="Problem"/>.</summary>
+    /// <returns>False when the API refused, so that the text can go back to where it was written.</returns>
+    public async Task<bool> AskAsync(ChatRequest request, MessageId? parent)
+    {
+        var local = MessageId.New();
+        var leaving = _leaving.Token;
+        var accepted = false;
+        State = State.Ask(request.Message ?? "", local, parent, time.GetUtcNow());
+        (IsBusy, Problem) = (true, null);
+        Tell();
+        await GuardAsync(async () =>
+        {
+            await foreach (var evt in stream.StartAsync(request, Connected, leaving))
+            {
+                accepted = true;
+                Apply(evt);
+            }
+
+            await SettleAsync(leaving);
+        }, leaving);
+        if (!accepted && !leaving.IsCancellationRequested)
+            State = State.Withdraw(local);
+        Finish(leaving);
+        return accepted;
+    }
+
+    /// <summary>Asks the API to end the run; the stream then brings the terminal event.</summary>
+    public async Task StopAsync()
+    {
+        IsStopping = true;
+        Tell();
+        var path = State.ActiveRun is { } run ? $"api/runs/{run}/cancel" : State.Id is { } id ? $"api/chat/{id}/cancel" : null;
+        if (path is not null)
+            await GuardAsync(() => api.SendAsync(HttpMethod.Post, path, null, _leaving.Token), _leaving.Token);
+    }
+
+    public async Task DecideAsync(RunId run, string callId, string decision, System.Text.Json.JsonElement? arguments) => await GuardAsync(
+        () => api.SendAsync(HttpMethod.Post, $"api/runs/{run}/approvals/{Uri.EscapeDataString(callId)}", new { decision, arguments }, _leaving.Token),
+        _leaving.Token);
+
+    public void Choose(MessageView message)
+    {
+        State = State.Choose(message);
+        Tell();
+    }
+
+    public void Dismiss()
+    {
+        Problem = null;
+        Tell();
+    }
+
+    public void Dispose()
+    {
+        _leaving.Cancel();
+        _leaving.Dispose();
+    }
+
+    private async Task LoadAsync(ConversationId id, CancellationToken leaving)
+    {
+        var history = await HistoryAsync(id, leaving);
+        State = ConversationState.FromHistory(id, history);
+        IsLoading = false;
+        var active = await ActiveRunAsync(id, history, leaving);
+        Tell();
+        if (active is not { } run)
+            return;
+        State = State.Attach(run);
+        IsBusy = true;
+        Tell();
+        await foreach (var evt in stream.AttachAsync(run, 0, Connected, leaving))
+            Apply(evt);
+        await SettleAsync(leaving);
+        Finish(leaving);
+    }
+
+    private async Task<RunId?> ActiveRunAsync(ConversationId id, List<HistoryMessage> history, CancellationToken leaving)
+    {
+        var listed = await api.GetAsync<Page<ConversationSummary>>("api/chat?limit=100", leaving);
+        return listed.Items.FirstOrDefault(conversation => conversation.Id == id)?.ActiveRunId
+            ?? history.LastOrDefault(message => message.Status is RunStatus.Queued or RunStatus.Running or RunStatus.AwaitingApproval)?.RunId;
+    }
+
+    private async Task<List<HistoryMessage>> HistoryAsync(ConversationId id, CancellationToken leaving)
+    {
+        var history = new List<HistoryMessage>();
+        string? cursor = null;
+        do
+        {
+            var more = cursor is null ? "" : "&cursor=" + Uri.EscapeDataString(cursor);
+            var page = await api.GetAsync<Page<HistoryMessage>>($"api/chat/{id}/history?limit={HistoryPage}{more}", leaving);
+            history.AddRange(page.Items);
+            cursor = page.NextCursor;
+        }
+        while (cursor is not null);
+        return history;
+    }
+
+    /// <summary>After a run: what is stored counts, and carries the real ids.</summary>
+    private async Task SettleAsync(CancellationToken leaving)
+    {
+        if (State.Id is { } id)
+            State = State.Refresh(await HistoryAsync(id, leaving));
+    }
+
+    private void Apply(RunEvent evt)
+    {
+        State = State.Apply(evt);
+        Tell();
+    }
+
+    private void Connected(bool connected)
+    {
+        if (IsConnected == connected)
+            return;
+        IsConnected = connected;
+        Tell();
+    }
+
+    private void Finish(CancellationToken leaving)
+    {
+        if (leaving.IsCancellationRequested)
+            return;
+        (IsBusy, IsStopping, IsLoading, IsConnected) = (false, false, false, true);
+        Tell();
+    }
+
+    private async Task GuardAsync(Func<Task> work, CancellationToken leaving)
+    {
+        try
+        {
+            await work();
+        }
+        catch (OperationCanceledException) when (leaving.IsCancellationRequested)
+        {
+            // The page shows something else by now.
+        }
+        catch (ApiException refusal) when (!leaving.IsCancellationRequested)
+        {
+            Problem = refusal.Problem;
+            IsLoading = false;
+            Tell();
+        }
+    }
+
+    private void Tell() => Changed?.Invoke();
+}

@@ -1,0 +1,108 @@
+using AgentFlow.Contracts;
+using AgentFlow.Contracts.Auth;
+using AgentFlow.Contracts.Chat;
+using AgentFlow.Web.Api;
+using AgentFlow.Web.Sessions;
+
+namespace AgentFlow.Web.State;
+
+/// <summary>What the pages of one browser tab share: who is signed in, the models and agents on offer, the list of conversations. Scoped.</summary>
+internal sealed class Workspace(ApiClient api, SessionAccess session)
+{
+    /// <summary>The list shows the newest; older ones are found by search.</summary>
+    private const int ListedConversations = 100;
+
+    private Task? _loading;
+
+#pragma warning disable MA0046 // A page that is told to draw needs neither sender nor arguments.
+    public event Action? Changed;
+#pragma warning restore MA0046
+
+    public UserProfile? User { get; private set; }
+
+    public IReadOnlyList<ModelInfo> Models { get; private set; } = [];
+
+    public string? DefaultModel { get; private set; }
+
+    public IReadOnlyList<AgentInfo> Agents { get; private set; } = [];
+
+    public IReadOnlyList<ConversationSummary> Conversations { get; private set; } = [];
+
+    public ApiProblem? Problem { get; private set; }
+
+    public bool IsLoaded { get; private set; }
+
+    public bool IsAdmin => User?.Role is UserRole.Admin;
+
+    /// <summary>True when answers come from the built-in extractive model because no provider is configured.</summary>
+    public bool IsOffline => Models.FirstOrDefault(model => model.Id == DefaultModel) is { Offline: true };
+
+    /// <summary>Loads once per tab; later calls wait for the first.</summary>
+    public Task LoadAsync(CancellationToken cancellationToken) => _loading is { IsCompleted: false } or { IsCompletedSuccessfully: true } && Problem is null
+        ? _loading
+        : _loading = LoadAllAsync(cancellationToken);
+
+    public async Task RefreshConversationsAsync(CancellationToken cancellationToken)
+    {
+        Conversations = (await api.GetAsync<Page<ConversationSummary>>($"api/chat?limit={ListedConversations}", cancellationToken)).Items;
+        Changed?.Invoke();
+    }
+
+    public async Task RefreshAgentsAsync(CancellationToken cancellationToken)
+    {
+        Agents = (await api.GetAsync<Page<AgentInfo>>("api/agents", cancellationToken)).Items;
+        Changed?.Invoke();
+    }
+
+    public async Task RenameAsync(ConversationId id, string title, CancellationToken cancellationToken)
+    {
+        await api.SendAsync(HttpMethod.Patch, $"api/chat/{id}", new ConversationPatch(title), cancellationToken);
+        await RefreshConversationsAsync(cancellationToken);
+    }
+
+    public async Task DeleteAsync(ConversationId id, CancellationToken cancellationToken)
+    {
+        await api.SendAsync(HttpMethod.Delete, $"api/chat/{id}", null, cancellationToken);
+        await RefreshConversationsAsync(cancellationToken);
+    }
+
+    public async Task UpdateUserAsync(UserProfile user, CancellationToken cancellationToken)
+    {
+        User = user;
+        await session.UpdateAsync(user, cancellationToken);
+        Changed?.Invoke();
+    }
+
+    private async Task LoadAllAsync(CancellationToken cancellationToken)
+    {
+        Problem = null;
+        try
+        {
+            User = await session.UserAsync(cancellationToken);
+            var models = api.GetAsync<ModelList>("api/models", cancellationToken);
+            var agents = api.GetAsync<Page<AgentInfo>>("api/agents", cancellationToken);
+            var conversations = RefreshConversationsAsync(cancellationToken);
+            await conversations;
+            (Models, DefaultModel) = await models is { } known ? (known.Items, known.Default) : ([], null);
+            Agents = (await agents).Items;
+        }
+        catch (ApiException refusal)
+        {
+            Problem = refusal.Problem;
+        }
+
+        IsLoaded = true;
+        Changed?.Invoke();
+    }
+}
+
+/// <param name="Offline">Built in: no provider, nothing leaves this machine.</param>
+internal sealed record ModelInfo(string Id, string Provider, bool Offline = false);
+
+internal sealed record ModelList(IReadOnlyList<ModelInfo> Items, string? Default = null);
+
+/// <summary>What the picker shows of an agent.</summary>
+internal sealed record AgentInfo(string Slug, string? Name = null, string? Description = null)
+{
+    public string Title => string.IsNullOrWhiteSpace(Name) ? Slug : Name;
+}

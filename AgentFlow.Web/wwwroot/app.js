@@ -1,0 +1,215 @@
+// What a server can not do for a page: clipboard, scrolling, drafts, files, keys. Everything is delegated from the document, so it works for
+// elements that Blazor adds later, and nothing here knows about components.
+(() => {
+  "use strict";
+  const find = (selector, root = document) => root.querySelector(selector);
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+  // ---- clipboard ----
+  const copy = async (button, text) => {
+    try { await navigator.clipboard.writeText(text); } catch { return; }
+    const before = button.getAttribute("aria-label");
+    button.classList.add("copied");
+    button.setAttribute("aria-label", "Copied");
+    button.title = "Copied";
+    setTimeout(() => { button.classList.remove("copied"); if (before) { button.setAttribute("aria-label", before); button.title = before; } else { button.removeAttribute("aria-label"); button.title = ""; } }, 1500);
+  };
+
+  document.addEventListener("click", event => {
+    const target = event.target instanceof Element ? event.target : null;
+    if (!target) return;
+    const copied = target.closest("[data-copy]");
+    if (copied) copy(copied, copied.dataset.copy);
+    const code = target.closest("[data-copy-code]");
+    if (code) copy(code, find("code", code.closest(".code"))?.textContent ?? "");
+    target.closest("[data-wrap]")?.closest(".code")?.classList.toggle("wrap");
+    const toggle = target.closest("[data-toggle]");
+    if (toggle) document.getElementById(toggle.dataset.toggle)?.classList.toggle("open");
+    else if (target.closest("#list a") || !target.closest("#list")) find("#list")?.classList.remove("open");
+    for (const menu of all("details[data-menu][open], details.badge-details[open]")) {
+      if (!menu.contains(target) || target.closest(".menu-items")) menu.open = false;
+    }
+    if (target.closest("[data-new-text]")) { const box = find("[data-follow]"); if (box) { box.scrollTop = box.scrollHeight; } }
+    const theme = target.closest("[data-theme-choice]");
+    if (theme) setTheme(theme.dataset.themeChoice);
+  });
+
+  // ---- theme ----
+  const setTheme = theme => {
+    document.documentElement.dataset.theme = theme;
+    document.cookie = `agentflow_theme=${theme}; path=/; max-age=31536000; samesite=lax`;
+    for (const choice of all("[data-theme-choice]")) choice.setAttribute("aria-pressed", String(choice.dataset.themeChoice === theme));
+  };
+
+  // ---- following a stream: only while the reader is at the bottom ----
+  let follows = true;
+  const atBottom = box => box.scrollHeight - box.scrollTop - box.clientHeight < 48;
+  document.addEventListener("scroll", event => {
+    const box = event.target;
+    if (!(box instanceof Element) || !box.matches("[data-follow]")) return;
+    follows = atBottom(box);
+    if (follows) { const pill = find("[data-new-text]"); if (pill) pill.hidden = true; }
+  }, true);
+
+  let shownThread = "";
+  const settle = () => {
+    const box = find("[data-follow]");
+    if (!box) return;
+    if (shownThread !== location.pathname) { shownThread = location.pathname; follows = true; }
+    if (follows) box.scrollTop = box.scrollHeight;
+    else if (find("[aria-busy]", box)) { const pill = find("[data-new-text]"); if (pill) pill.hidden = false; }
+  };
+
+  // ---- times in the reader's zone ----
+  const zone = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+  const localise = () => {
+    for (const time of all("time[data-local]")) {
+      if (time.dataset.done === time.dateTime) continue;
+      time.dataset.done = time.dateTime;
+      time.title = time.dateTime;
+      time.textContent = zone.format(new Date(time.dateTime));
+    }
+  };
+
+  // ---- a passage comes into view, a dialog gets the focus ----
+  let shownPassage = "";
+  const reveal = () => {
+    const reader = find("[data-reader]");
+    const mark = reader && find("mark", reader);
+    if (mark && mark.textContent && shownPassage !== reader.dataset.reader) {
+      shownPassage = reader.dataset.reader;
+      mark.scrollIntoView({ block: "center" });
+    }
+    if (!reader) shownPassage = "";
+    const first = find("[data-autofocus]:not([data-focused])");
+    if (first) { first.dataset.focused = ""; first.focus(); }
+  };
+
+  // ---- drafts: kept per conversation until they are sent ----
+  let draftKey = null;
+  const drafts = () => {
+    const box = find("[data-draft]");
+    if (!box || box.disabled || draftKey === box.dataset.draft) return;
+    const moved = draftKey === "new" && box.value === "" ? null : draftKey;
+    draftKey = box.dataset.draft;
+    const draft = localStorage.getItem("draft:" + draftKey);
+    if (draft && !box.value) { box.value = draft; box.dispatchEvent(new Event("input", { bubbles: true })); }
+    else if (!draft && box.value && moved !== null) { box.value = ""; box.dispatchEvent(new Event("input", { bubbles: true })); }
+    if (matchMedia("(min-width: 900px)").matches && (document.activeElement === document.body || document.activeElement?.matches("h1"))) box.focus({ preventScroll: true });
+  };
+  document.addEventListener("input", event => {
+    const box = event.target;
+    if (!(box instanceof HTMLTextAreaElement) || !box.dataset.draft) return;
+    try { if (box.value) localStorage.setItem("draft:" + box.dataset.draft, box.value); else localStorage.removeItem("draft:" + box.dataset.draft); } catch { /* a full store loses drafts only */ }
+  });
+  document.addEventListener("submit", event => {
+    const box = event.target instanceof Element ? find("[data-draft]", event.target) : null;
+    if (box) { localStorage.removeItem("draft:" + box.dataset.draft); follows = true; }
+  }, true);
+
+  new MutationObserver(() => { settle(); localise(); reveal(); drafts(); }).observe(document, { childList: true, subtree: true, characterData: true });
+
+  // ---- keys ----
+  let leader = 0;
+  const sections = { c: "/", d: "/documents", m: "/memories", a: "/agents", t: "/tasks", r: "/rooms", s: "/settings" };
+  const typing = target => target instanceof HTMLElement && (target.isContentEditable || target.matches("input, textarea, select"));
+  const go = href => { const link = find(`a[href="${href}"]`); if (link) link.click(); else location.assign(href); };
+  document.addEventListener("keydown", event => {
+    const target = event.target;
+    if (event.isComposing) return;
+    if (event.key === "Enter" && !event.shiftKey && target instanceof HTMLTextAreaElement && target.dataset.draft) {
+      event.preventDefault();
+      target.form.requestSubmit(find("[data-testid=send]", target.form));
+      return;
+    }
+    if (event.key === "Escape") {
+      const open = all("[data-escape]").pop();
+      const menu = find("details[data-menu][open]");
+      if (menu) { menu.open = false; find("summary", menu).focus(); }
+      else if (find("#list.open")) find("#list").classList.remove("open");
+      else if (open) open.click();
+      else find("[data-stop]")?.click();
+      return;
+    }
+    if (typing(target) || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "?") { find("#shortcuts")?.showModal(); event.preventDefault(); }
+    else if (event.key === "/") { find("[data-draft]")?.focus(); event.preventDefault(); }
+    else if (event.key === "n") { find("[data-new]")?.click(); }
+    else if (event.key === "k") { find("#list")?.classList.add("open"); find("[data-search]")?.focus(); event.preventDefault(); }
+    else if (event.key === "g") { leader = Date.now(); }
+    else if (Date.now() - leader < 1500 && sections[event.key]) { leader = 0; go(sections[event.key]); }
+  });
+
+  // ---- files ----
+  const token = async () => (await fetch("/files/antiforgery", { credentials: "same-origin" })).text();
+  const list = place => find(`[data-uploads="${place}"]`);
+  const row = (place, name) => {
+    const item = document.createElement("div");
+    item.className = "upload";
+    const label = document.createElement("span");
+    label.className = "upload-name";
+    label.textContent = name;
+    const bar = document.createElement("progress");
+    bar.max = 1;
+    bar.value = 0;
+    bar.setAttribute("aria-label", "Upload of " + name);
+    const note = document.createElement("span");
+    const cancel = document.createElement("button");
+    cancel.type = "button";
+    cancel.className = "link-button";
+    cancel.textContent = "Cancel";
+    item.append(label, bar, cancel, note);
+    list(place)?.append(item);
+    return { item, bar, note, cancel };
+  };
+  const megabytes = bytes => (bytes / 1e6).toFixed(bytes < 1e6 ? 2 : 1) + " MB";
+  const refresh = place => find(`[data-uploaded="${place}"]`)?.click();
+  const send = (place, file, antiforgery) => new Promise(done => {
+    const { item, bar, note, cancel } = row(place, file.name);
+    const request = new XMLHttpRequest();
+    const fail = text => { item.classList.add("bad"); bar.remove(); note.textContent = text; cancel.textContent = "Dismiss"; cancel.onclick = () => item.remove(); done(false); };
+    cancel.onclick = () => request.abort();
+    request.upload.onprogress = event => { bar.value = event.loaded / event.total; note.textContent = `${megabytes(event.loaded)} of ${megabytes(event.total)}`; };
+    request.onerror = () => fail("The connection broke. Try again.");
+    request.onabort = () => { item.remove(); done(false); };
+    request.onload = () => {
+      let answer = null;
+      try { answer = JSON.parse(request.responseText); } catch { /* said below */ }
+      const refused = answer?.items?.find(entry => entry.error);
+      if (request.status >= 300 || refused) { fail(refused?.error ?? answer?.detail ?? "This file could not be uploaded."); return; }
+      if (place === "chat") { note.textContent = "added to your documents"; bar.remove(); cancel.textContent = "Dismiss"; cancel.onclick = () => item.remove(); setTimeout(() => item.remove(), 6000); }
+      else item.remove();
+      done(true);
+    };
+    const body = new FormData();
+    body.append("file", file, file.name);
+    request.open("POST", "/files/documents");
+    request.setRequestHeader("RequestVerificationToken", antiforgery);
+    request.setRequestHeader("Idempotency-Key", crypto.randomUUID ? crypto.randomUUID() : String(Math.random()).slice(2) + Date.now());
+    request.send(body);
+  });
+  const upload = async (place, files) => {
+    if (!files.length) return;
+    const antiforgery = await token();
+    const queue = [...files];
+    const worker = async () => { while (queue.length) { await send(place, queue.shift(), antiforgery); refresh(place); } };
+    await Promise.all([worker(), worker()]);
+    refresh(place);
+  };
+  document.addEventListener("change", event => {
+    const input = event.target;
+    if (!(input instanceof HTMLInputElement) || !input.dataset.upload) return;
+    upload(input.dataset.upload, [...input.files]);
+    input.value = "";
+  });
+  const zoneOf = event => event.dataTransfer?.types.includes("Files") ? find("[data-drop]") : null;
+  document.addEventListener("dragover", event => { const drop = zoneOf(event); if (drop) { event.preventDefault(); drop.classList.add("dropping"); } });
+  document.addEventListener("dragleave", event => { if (!event.relatedTarget) find(".dropping")?.classList.remove("dropping"); });
+  document.addEventListener("drop", event => {
+    const drop = zoneOf(event);
+    if (!drop) return;
+    event.preventDefault();
+    drop.classList.remove("dropping");
+    upload(drop.dataset.drop, [...event.dataTransfer.files]);
+  });
+})();
