@@ -6,6 +6,7 @@ using AgentFlow.ApiService.Limits;
 using AgentFlow.ApiService.Models;
 using AgentFlow.ApiService.Memories;
 using AgentFlow.ApiService.WebSessions;
+using AgentFlow.ApiService.OpenApi;
 using AgentFlow.ServiceDefaults;
 using AgentFlow.ServiceDefaults.Hosting;
 using AgentFlow.ServiceDefaults.Postgres;
@@ -32,6 +33,7 @@ internal static class Program
         builder.Services.AddAgents();
         builder.AddMemories();
         builder.AddWebSessions();
+        builder.AddOpenApiDocs();
 
         var app = builder.Build();
         app.UseServiceDefaults();
@@ -42,6 +44,7 @@ internal static class Program
         app.MapModels();
         app.MapMemories();
         app.MapWebSessions();
+        app.MapOpenApiDocs();
         Policies.RequireEverywhere(app);
         return app;
     }

@@ -78,6 +78,7 @@ public sealed class ApiHost : IAsyncLifetime
         }
 
         app = global::AgentFlow.ApiService.Program.Build([], Configure);
+        RouteCoverage.Declare("api", app);
         await app.StartAsync(TestContext.Current.CancellationToken);
         Address = new Uri(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First());
         if (Admin is null && !settings.ContainsKey("Test:NoAdmin"))
@@ -137,6 +138,7 @@ public sealed class ApiHost : IAsyncLifetime
         builder.Environment.EnvironmentName = settings.GetValueOrDefault("Test:Environment") ?? "Development";
         builder.WebHost.UseUrls("http://127.0.0.1:0");
         builder.Logging.ClearProviders();
+        builder.Services.AddSingleton(RouteCoverage.Recorder("api"));
         builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>
         {
             ["ConnectionStrings:agentflow-api"] = ConnectionString,

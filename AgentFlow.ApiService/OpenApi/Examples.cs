@@ -1,0 +1,23 @@
+using System.Collections.Frozen;
+using System.Text.Json.Nodes;
+
+namespace AgentFlow.ApiService.OpenApi;
+
+/// <summary>A body that works, by the route's name; a test sees that each parses as the route's type.</summary>
+internal static class Examples
+{
+    private static readonly FrozenDictionary<string, string> Bodies = new Dictionary<string, string>(StringComparer.Ordinal)
+    {
+        ["Register"] = """{"email":"ada@example.org","password":"correct horse battery staple","displayName":"Ada","setupToken":"printed at the first start"}""",
+        ["Login"] = """{"email":"ada@example.org","password":"correct horse battery staple"}""",
+        ["Refresh"] = """{"refreshToken":"afr_4yQ0Zs3tq0b9w5yqk2m8V1u7cXnJrLhT6dPaGfEoIs8"}""",
+        ["ChangePassword"] = """{"currentPassword":"correct horse battery staple","newPassword":"incorrect donkey battery staple"}""",
+        ["PatchProfile"] = """{"displayName":"Ada Lovelace"}""",
+        ["CreateApiKey"] = """{"name":"laptop","scopes":["chat","documents"]}""",
+        ["CreateInvite"] = """{"email":"grace@example.org","role":"user"}""",
+        ["PatchUser"] = """{"disabled":true}""",
+    }.ToFrozenDictionary(StringComparer.Ordinal);
+
+    public static JsonNode? ForOperation(string? operationId) =>
+        operationId is not null && Bodies.TryGetValue(operationId, out var json) ? JsonNode.Parse(json) : null;
+}
