@@ -15,7 +15,10 @@ public sealed record IndexQuery
     /// <summary>How many candidates each of the two ways contributes; 1 to 1,000.</summary>
     public int Limit { get; init; } = 100;
 
-    /// <summary>Also returns the previous and the next turn of the same session for the best hits, with their own raw scores.</summary>
+    /// <summary>How far from a hit a turn's position may be to count as its neighbour.</summary>
+    public const int NeighbourDistance = 2;
+
+    /// <summary>Also returns the turns of the same session around each hit, with their own raw scores, where the filter matches them.</summary>
     public bool WithNeighbours { get; init; }
 }
 

@@ -91,17 +91,25 @@ internal sealed class SessionTurns
         Volatile.Write(ref _count, _count + 1);
     }
 
-    /// <summary>The visible rows right before and right after a position; -1 where there is none.</summary>
-    public (int Previous, int Next) Around<TVisible>(long position, TVisible visible)
+    /// <summary>Adds the visible rows whose positions are at most <paramref name="distance"/> away, without the position's own.</summary>
+    public void AddAround<TVisible>(long position, int distance, TVisible visible, ICollection<int> rows)
         where TVisible : struct, IRowPredicate
     {
         var count = Volatile.Read(ref _count);
         var items = Volatile.Read(ref _items).AsSpan(0, count);
-        return Volatile.Read(ref _isUnordered) ? Scan(items, position, visible) : Seek(items, position, visible);
+        var isOrdered = !Volatile.Read(ref _isUnordered);
+        var first = isOrdered ? LowerBound(items, position - distance) : 0;
+        for (var i = first; i < items.Length; i++)
+        {
+            var away = items[i].Position - position;
+            if (away > distance && isOrdered)
+                return;
+            if (away != 0 && Math.Abs(away) <= distance && visible.Holds(items[i].Row))
+                rows.Add(items[i].Row);
+        }
     }
 
-    private static (int Previous, int Next) Seek<TVisible>(ReadOnlySpan<(long Position, int Row)> items, long position, TVisible visible)
-        where TVisible : struct, IRowPredicate
+    private static int LowerBound(ReadOnlySpan<(long Position, int Row)> items, long position)
     {
         var (low, high) = (0, items.Length);
         while (low < high)
@@ -113,28 +121,7 @@ internal sealed class SessionTurns
                 high = middle;
         }
 
-        var previous = low - 1;
-        while (previous >= 0 && !visible.Holds(items[previous].Row))
-            previous--;
-        var next = low;
-        while (next < items.Length && (items[next].Position <= position || !visible.Holds(items[next].Row)))
-            next++;
-        return (previous >= 0 ? items[previous].Row : -1, next < items.Length ? items[next].Row : -1);
-    }
-
-    private static (int Previous, int Next) Scan<TVisible>(ReadOnlySpan<(long Position, int Row)> items, long position, TVisible visible)
-        where TVisible : struct, IRowPredicate
-    {
-        var (previous, next) = ((Position: long.MinValue, Row: -1), (Position: long.MaxValue, Row: -1));
-        foreach (var item in items)
-        {
-            if (item.Position < position && item.Position >= previous.Position && visible.Holds(item.Row))
-                previous = item;
-            else if (item.Position > position && item.Position <= next.Position && visible.Holds(item.Row))
-                next = item;
-        }
-
-        return (previous.Row, next.Row);
+        return low;
     }
 }
 

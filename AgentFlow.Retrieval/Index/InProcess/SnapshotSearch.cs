@@ -126,13 +126,8 @@ internal static class SnapshotSearch
     {
         foreach (var row in picked.ToArray())
         {
-            if (table.Turns[row] is not { } turn || !table.Sessions.TryGetValue(turn.Session, out var session))
-                continue;
-            var (previous, next) = session.Around(turn.Position, visible);
-            if (previous >= 0)
-                picked.Add(previous);
-            if (next >= 0)
-                picked.Add(next);
+            if (table.Turns[row] is { } turn && table.Sessions.TryGetValue(turn.Session, out var session))
+                session.AddAround(turn.Position, IndexQuery.NeighbourDistance, visible, picked);
         }
     }
 
