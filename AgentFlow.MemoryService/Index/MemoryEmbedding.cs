@@ -1,5 +1,6 @@
 using AgentFlow.MemoryService.Memories;
 using AgentFlow.Retrieval.Embedding;
+using AgentFlow.Retrieval.Ranking;
 using Microsoft.Extensions.AI;
 
 namespace AgentFlow.MemoryService.Index;
@@ -12,6 +13,9 @@ internal sealed partial class MemoryEmbedding(
     internal const string Unavailable = "embedding";
 
     internal string Model => space.Model;
+
+    /// <summary>How much these embeddings count beside words.</summary>
+    internal RankWeights Weights { get; } = RankWeights.For(space);
 
     /// <returns>The memories with their vectors; without them, and the reason, when the embedder is down: they are then found by their words.</returns>
     internal async Task<(IReadOnlyList<NewMemory> Memories, string? Degraded)> EmbedAsync(IReadOnlyList<NewMemory> memories, CancellationToken ct)

@@ -31,9 +31,9 @@ internal sealed record MemoryQuery(string Text, FilterExpression? Filter)
 /// <param name="Ranked">Best first, above the threshold, at most <see cref="MemoryQuery.TopK"/>.</param>
 internal sealed record MemoryFindings(IReadOnlyList<FoundMemory> Ranked, IReadOnlyList<string>? Degraded, string? Explanation);
 
-internal sealed record FoundMemory(MemoryRow Row, double Score, IReadOnlyDictionary<string, double> Parts)
+internal sealed record FoundMemory(MemoryRow Row, double Score, RankParts Parts)
 {
-    internal MemoryItem ToItem(bool explain) => Row.ToItem() with { Score = Score, Scores = explain ? Parts : null };
+    internal MemoryItem ToItem(bool explain) => Row.ToItem() with { Score = Score, Scores = explain ? Parts.ToDictionary() : null };
 }
 
 /// <summary>
@@ -97,10 +97,10 @@ internal sealed class MemorySearch(
 
     private bool IsExact(IndexAnswer answer) => writes.IsInProcess || answer.Degraded is not null;
 
-    private static List<FoundMemory> Rank(MemoryQuery query, IReadOnlyList<IndexHit> hits, Dictionary<Guid, MemoryRow> shown)
+    private List<FoundMemory> Rank(MemoryQuery query, IReadOnlyList<IndexHit> hits, Dictionary<Guid, MemoryRow> shown)
     {
         var candidates = hits.Where(hit => shown.TryGetValue(hit.Id, out var row) && row.Version == hit.Version).Select(RankCandidate.From).ToList();
-        return [.. MemoryRanking.Rank(query.Text, candidates).Select(ranked => new FoundMemory(shown[ranked.Candidate.Id], ranked.Score, ranked.Parts))];
+        return [.. MemoryRanking.Rank(query.Text, candidates, embedding.Weights).Select(ranked => new FoundMemory(shown[ranked.Candidate.Id], ranked.Score, ranked.Parts))];
     }
 
     private static bool IsShown(MemoryRow row, MemoryQuery query, DateTimeOffset now) =>

@@ -28,7 +28,7 @@ public sealed record IndexPoint
 }
 
 /// <param name="Session">The conversation's id, free text inside an owner.</param>
-/// <param name="Position">The record's place in the session: 0, 1, 2, ...; neighbours are the places beside it.</param>
+/// <param name="Position">Orders the records of a session; gaps mean nothing.</param>
 /// <param name="Speaker">Who said it, as a name or a role; null when unknown.</param>
 /// <param name="ObservedAt">When it was said or happened.</param>
 public sealed record Turn(string Session, long Position, string? Speaker = null, DateTimeOffset? ObservedAt = null);

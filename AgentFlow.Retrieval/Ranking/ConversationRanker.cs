@@ -15,7 +15,7 @@ public static class ConversationRanker
     private static readonly string[] Roles = ["user", "assistant", "system", "tool"];
 
     /// <param name="query">As it was asked.</param>
-    /// <param name="candidates">From the index with neighbours; neighbours are turns whose positions differ by one or two.</param>
+    /// <param name="candidates">From the index, asked with neighbours.</param>
     /// <returns>All candidates, best first.</returns>
     public static IReadOnlyList<Ranked> Rank(string query, IReadOnlyList<RankCandidate> candidates, RankWeights weights)
     {
@@ -38,7 +38,9 @@ public static class ConversationRanker
 
             parts[i] = parts[i] with
             {
-                Neighbours = (weights.Adjacent * (At(turn, -1) + At(turn, 1))) + (weights.SecondAdjacent * (At(turn, -2) + At(turn, 2))),
+                Neighbours = candidates[i].Around is { } around
+                    ? (weights.Adjacent * (Own(around.Before) + Own(around.After))) + (weights.SecondAdjacent * (Own(around.SecondBefore) + Own(around.SecondAfter)))
+                    : 0,
                 Session = weights.Session * sessions[turn.Session],
                 Speaker = speakers.Contains(turn.Speaker) ? weights.Speaker : 0,
                 Time = times.Count > 0 && turn.ObservedAt is { } at && times.Any(time => time.Covers(at)) ? weights.Time : 0,
@@ -47,18 +49,14 @@ public static class ConversationRanker
 
         return RankFusion.Order(candidates, parts);
 
-        double At(Index.Turn turn, int distance) => places.TryGetValue((turn.Session, turn.Position + distance), out var place) ? own[place] : 0;
+        double Own(Guid? neighbour) => neighbour is { } id && places.TryGetValue(id, out var place) ? own[place] : 0;
     }
 
-    private static Dictionary<(string Session, long Position), int> Places(IReadOnlyList<RankCandidate> candidates)
+    private static Dictionary<Guid, int> Places(IReadOnlyList<RankCandidate> candidates)
     {
-        var places = new Dictionary<(string, long), int>(candidates.Count);
+        var places = new Dictionary<Guid, int>(candidates.Count);
         for (var i = 0; i < candidates.Count; i++)
-        {
-            if (candidates[i].Turn is { } turn)
-                places[(turn.Session, turn.Position)] = i;
-        }
-
+            places[candidates[i].Id] = i;
         return places;
     }
 

@@ -16,8 +16,10 @@ public sealed record RankCandidate
 
     public Turn? Turn { get; init; }
 
+    public TurnNeighbours? Around { get; init; }
+
     public static RankCandidate From(IndexHit hit) =>
-        new() { Id = hit.Id, Dense = hit.Dense, Bm25 = hit.Bm25, Turn = hit.Turn };
+        new() { Id = hit.Id, Dense = hit.Dense, Bm25 = hit.Bm25, Turn = hit.Turn, Around = hit.Around };
 }
 
 /// <param name="Score">0 to 1: this query's best has the strength of its evidence, the others their share of it.</param>

@@ -48,14 +48,14 @@ internal sealed class ChunkTail(Database database, EmbeddingSpace space)
         return [.. hits, .. rows.OfType<DocumentHit>().Where(hit => !known.Contains(hit.ChunkId))];
     }
 
-    private static DocumentHit? ReadRow(NpgsqlDataReader row, FilterExpression? filter, ReadOnlyMemory<float> vector, IReadOnlySet<uint> terms)
+    private DocumentHit? ReadRow(NpgsqlDataReader row, FilterExpression? filter, ReadOnlyMemory<float> vector, IReadOnlySet<uint> terms)
     {
         if (filter is not null && !filter.Matches(Fields(row)))
             return null;
         var text = row.GetString(6);
         var dense = row.IsDBNull(9) ? 0 : TensorPrimitives.Dot(PassageEmbedder.FromBytes((byte[])row[9]).Span, vector.Span);
-        var ranked = RankFusion.Rank([new RankCandidate { Id = row.GetGuid(0), Dense = dense, Bm25 = TailWords.Score(terms, text) }])[0];
-        return ranked.Score <= 0 ? null : HitRows.Read(row, ranked.Score, ranked.Parts);
+        var ranked = RankFusion.Rank([new RankCandidate { Id = row.GetGuid(0), Dense = dense, Bm25 = TailWords.Score(terms, text) }], RankWeights.For(space))[0];
+        return ranked.Score <= 0 ? null : HitRows.Read(row, ranked.Score, ranked.Parts.ToDictionary());
     }
 
     private static Dictionary<string, JsonElement> Fields(NpgsqlDataReader row) =>

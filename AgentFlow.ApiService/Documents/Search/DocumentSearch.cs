@@ -39,7 +39,7 @@ internal sealed class DocumentSearch(Database database, VectorIndex index, Passa
         var vector = await embedder.EmbedAsync(text, ct);
         var answer = await index.For(owner.Value).SearchAsync(
             new IndexQuery { Vector = vector, Text = text, Filter = query.Filter, Limit = Math.Max(MinCandidates, query.TopK * 4) }, ct);
-        var ranked = RankFusion.Rank([.. answer.Hits.Select(RankCandidate.From)]);
+        var ranked = RankFusion.Rank([.. answer.Hits.Select(RankCandidate.From)], RankWeights.For(embedder.Space));
         var (hits, behind) = await ReadAsync(owner, ranked, query.TopK, ct);
         List<string> degraded = answer.Degraded is { } reason ? [reason] : [];
         if (behind)
@@ -63,7 +63,7 @@ internal sealed class DocumentSearch(Database database, VectorIndex index, Passa
                 while (await reader.ReadAsync(token))
                 {
                     var found = wanted[reader.GetGuid(0)];
-                    hits.Add(HitRows.Read(reader, found.Score, found.Parts));
+                    hits.Add(HitRows.Read(reader, found.Score, found.Parts.ToDictionary()));
                 }
 
                 if (hits.Count < wanted.Count)

@@ -91,22 +91,34 @@ internal sealed class SessionTurns
         Volatile.Write(ref _count, _count + 1);
     }
 
-    /// <summary>Adds the visible rows whose positions are at most <paramref name="distance"/> away, without the position's own.</summary>
-    public void AddAround<TVisible>(long position, int distance, TVisible visible, ICollection<int> rows)
+    /// <summary>The two visible rows before a position and the two after it; -1 where there is none.</summary>
+    public (int SecondBefore, int Before, int After, int SecondAfter) Around<TVisible>(long position, TVisible visible)
         where TVisible : struct, IRowPredicate
     {
         var count = Volatile.Read(ref _count);
         var items = Volatile.Read(ref _items).AsSpan(0, count);
-        var isOrdered = !Volatile.Read(ref _isUnordered);
-        var first = isOrdered ? LowerBound(items, position - distance) : 0;
-        for (var i = first; i < items.Length; i++)
+        if (Volatile.Read(ref _isUnordered))
         {
-            var away = items[i].Position - position;
-            if (away > distance && isOrdered)
-                return;
-            if (away != 0 && Math.Abs(away) <= distance && visible.Holds(items[i].Row))
-                rows.Add(items[i].Row);
+            var sorted = items.ToArray();
+            Array.Sort(sorted);
+            items = sorted;
         }
+
+        var found = (SecondBefore: -1, Before: -1, After: -1, SecondAfter: -1);
+        var middle = LowerBound(items, position);
+        for (var i = middle - 1; i >= 0 && found.SecondBefore < 0; i--)
+        {
+            if (visible.Holds(items[i].Row))
+                (found.Before, found.SecondBefore) = found.Before < 0 ? (items[i].Row, -1) : (found.Before, items[i].Row);
+        }
+
+        for (var i = middle; i < items.Length && found.SecondAfter < 0; i++)
+        {
+            if (items[i].Position > position && visible.Holds(items[i].Row))
+                (found.After, found.SecondAfter) = found.After < 0 ? (items[i].Row, -1) : (found.After, items[i].Row);
+        }
+
+        return found;
     }
 
     private static int LowerBound(ReadOnlySpan<(long Position, int Row)> items, long position)

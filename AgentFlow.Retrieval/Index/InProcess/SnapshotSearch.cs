@@ -31,7 +31,7 @@ internal static class SnapshotSearch
                 AddMatching(table, query.Text, query.Limit, visible, scores, picked);
             if (query.WithNeighbours)
                 AddNeighbours(table, visible, picked);
-            return ToHits(table, query, picked, scores);
+            return ToHits(table, query, visible, picked, scores);
         }
         finally
         {
@@ -126,22 +126,39 @@ internal static class SnapshotSearch
     {
         foreach (var row in picked.ToArray())
         {
-            if (table.Turns[row] is { } turn && table.Sessions.TryGetValue(turn.Session, out var session))
-                session.AddAround(turn.Position, IndexQuery.NeighbourDistance, visible, picked);
+            if (table.Turns[row] is not { } turn || !table.Sessions.TryGetValue(turn.Session, out var session))
+                continue;
+            var around = session.Around(turn.Position, visible);
+            foreach (var neighbour in (ReadOnlySpan<int>)[around.SecondBefore, around.Before, around.After, around.SecondAfter])
+            {
+                if (neighbour >= 0)
+                    picked.Add(neighbour);
+            }
         }
     }
 
-    private static List<IndexHit> ToHits(TableSnapshot table, IndexQuery query, HashSet<int> picked, ReadOnlySpan<float> scores)
+    private static List<IndexHit> ToHits(TableSnapshot table, IndexQuery query, Visible visible, HashSet<int> picked, ReadOnlySpan<float> scores)
     {
         var hits = new List<IndexHit>(picked.Count);
         foreach (var row in picked)
         {
             double? dense = query.Vector is { Length: > 0 } vector ? table.Vectors.Dot(row, vector.Span) : null;
             double? words = query.Text is null ? null : scores[row];
-            hits.Add(new IndexHit(table.Ids[row], table.Versions[row], dense, words, table.Turns[row]));
+            var around = query.WithNeighbours ? Around(table, visible, row) : null;
+            hits.Add(new IndexHit(table.Ids[row], table.Versions[row], dense, words, table.Turns[row], around));
         }
 
         return hits;
+    }
+
+    private static TurnNeighbours? Around(TableSnapshot table, Visible visible, int row)
+    {
+        if (table.Turns[row] is not { } turn || !table.Sessions.TryGetValue(turn.Session, out var session))
+            return null;
+        var around = session.Around(turn.Position, visible);
+        return new TurnNeighbours(Id(around.SecondBefore), Id(around.Before), Id(around.After), Id(around.SecondAfter));
+
+        Guid? Id(int neighbour) => neighbour >= 0 ? table.Ids[neighbour] : null;
     }
 
     /// <summary>The rows that live in the snapshot and match the filter, ascending.</summary>
