@@ -1,0 +1,134 @@
+using System.Net;
+using System.Net.Http.Json;
+using AgentFlow.AppHost;
+using AgentFlow.AppHost.Local;
+using AgentFlow.Tests.AppHost;
+
+namespace AgentFlow.Tests.EndToEnd;
+
+[Collection(EndToEndCollection.Name)]
+public sealed class LocalFormTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    private string State => _folder["state"];
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public async Task Everything_starts_says_where_and_stops_on_request()
+    {
+        await using var agentFlow = await RunningAgentFlow.StartAsync(State);
+        using var http = new HttpClient();
+        foreach (var service in new[] { agentFlow.Web, agentFlow.Api, agentFlow.Memory })
+            Assert.Equal(HttpStatusCode.OK, (await http.GetAsync(new Uri(service, "/health"), TestContext.Current.CancellationToken)).StatusCode);
+        Assert.Equal(Secrets.LoadOrCreate(State).SetupToken, agentFlow.SetupToken);
+        Assert.Equal($"AgentFlow is ready: {Composition.Text(agentFlow.Web)}?setup={agentFlow.SetupToken}", agentFlow.Lines.Single(line => line.StartsWith("AgentFlow is ready", StringComparison.Ordinal)));
+
+        var (took, exitCode) = await agentFlow.TerminateAsync();
+        Assert.Equal(0, exitCode);
+        Assert.InRange(took, TimeSpan.Zero, TimeSpan.FromSeconds(10));
+        Assert.Empty(await agentFlow.WhatIsLeftAsync(TimeSpan.Zero));
+    }
+
+    [Fact]
+    public async Task Nothing_is_left_when_the_AppHost_is_killed_and_the_next_start_works()
+    {
+        await using var agentFlow = await RunningAgentFlow.StartAsync(State);
+        await agentFlow.KillAppHostAsync();
+        Assert.Empty(await agentFlow.WhatIsLeftAsync(TimeSpan.FromSeconds(10)));
+        await using var again = await RunningAgentFlow.StartAsync(State);
+        Assert.Equal(agentFlow.SetupToken, again.SetupToken);
+    }
+
+    [Fact]
+    public async Task Services_receive_what_the_one_file_of_names_says()
+    {
+        await using var agentFlow = await RunningAgentFlow.StartAsync(State);
+        var secrets = Secrets.LoadOrCreate(State);
+        var api = agentFlow.EnvironmentOf("AgentFlow.ApiService");
+        var memory = agentFlow.EnvironmentOf("AgentFlow.MemoryService");
+        var web = agentFlow.EnvironmentOf("AgentFlow.Web");
+
+        Assert.Contains("Database=agentflow_api", api[ResourceNames.Keys.ApiConnection], StringComparison.Ordinal);
+        Assert.Contains("Database=agentflow_memory", memory[ResourceNames.Keys.MemoryConnection], StringComparison.Ordinal);
+        Assert.Equal(Composition.Text(agentFlow.Memory), api[ResourceNames.Keys.MemoryAddress]);
+        Assert.Equal(Composition.Text(agentFlow.Api), web[ResourceNames.Keys.ApiAddress]);
+        Assert.Equal(secrets.SetupToken, api[ResourceNames.Keys.SetupToken]);
+        Assert.All([api, memory, web], each =>
+        {
+            Assert.Equal(secrets.SigningKeys, each[ResourceNames.Keys.SigningKeys]);
+            Assert.Equal("1", each[ResourceNames.Keys.ParentPipe]);
+            Assert.Equal("Development", each[ResourceNames.Keys.Environment]);
+        });
+        Assert.DoesNotContain(ResourceNames.Keys.MemoryConnection, api.Keys);
+        Assert.DoesNotContain(ResourceNames.Keys.ApiConnection, memory.Keys);
+        Assert.DoesNotContain(web.Keys, key => key.StartsWith("ConnectionStrings__", StringComparison.Ordinal) || key == ResourceNames.Keys.SetupToken);
+    }
+
+    [Fact]
+    public async Task A_second_start_in_the_same_folder_is_refused()
+    {
+        await using var agentFlow = await RunningAgentFlow.StartAsync(State, args: "--no-web");
+        var (exitCode, output) = await RunningAgentFlow.RunToEndAsync(State);
+        Assert.Equal(1, exitCode);
+        Assert.Contains($"The state folder {State} is in use by another AgentFlow (process ", output, StringComparison.Ordinal);
+        using var http = new HttpClient();
+        Assert.Equal(HttpStatusCode.OK, (await http.GetAsync(new Uri(agentFlow.Api, "/ready"), TestContext.Current.CancellationToken)).StatusCode);
+    }
+
+    [Fact]
+    public async Task A_killed_service_and_a_killed_database_come_back()
+    {
+        await using var agentFlow = await RunningAgentFlow.StartAsync(State, args: "--no-web");
+        using var http = new HttpClient();
+        using var registered = await http.PostAsJsonAsync(
+            new Uri(agentFlow.Api, "/api/auth/register"),
+            new { email = "ada@example.org", password = "correct horse battery", setupToken = agentFlow.SetupToken },
+            TestContext.Current.CancellationToken);
+        Assert.Equal(HttpStatusCode.Created, registered.StatusCode);
+
+        Native.Signal(agentFlow.ServiceProcess("AgentFlow.ApiService"), Native.SigKill);
+        Native.Signal(int.Parse((await File.ReadAllLinesAsync(Path.Combine(State, "postgres", "postmaster.pid"), TestContext.Current.CancellationToken))[0], System.Globalization.CultureInfo.InvariantCulture), Native.SigKill);
+        await UntilAsync(async () =>
+        {
+            using var signedIn = await http.PostAsJsonAsync(new Uri(agentFlow.Api, "/api/auth/login"), new { email = "ada@example.org", password = "correct horse battery" }, TestContext.Current.CancellationToken);
+            return signedIn.StatusCode == HttpStatusCode.OK;
+        });
+
+        var (took, _) = await agentFlow.TerminateAsync();
+        Assert.InRange(took, TimeSpan.Zero, TimeSpan.FromSeconds(10));
+        await using var again = await RunningAgentFlow.StartAsync(State, args: "--no-web");
+        Assert.Null(again.SetupToken);
+    }
+
+    [Fact]
+    public async Task A_wrong_setting_stops_the_start_with_its_reason()
+    {
+        var settings = new Dictionary<string, string>(StringComparer.Ordinal) { ["Postgres__MaxPoolSize"] = "many" };
+        var (exitCode, output) = await RunningAgentFlow.RunToEndAsync(State, settings, "--no-web");
+        Assert.Equal(1, exitCode);
+        Assert.Contains("MaxPoolSize", output, StringComparison.Ordinal);
+        Assert.Contains("many", output, StringComparison.Ordinal);
+    }
+
+    private static async Task UntilAsync(Func<Task<bool>> condition)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        limit.CancelAfter(TimeSpan.FromSeconds(40));
+        while (true)
+        {
+            try
+            {
+                if (await condition())
+                    return;
+            }
+            catch (HttpRequestException)
+            {
+                // Not back yet.
+            }
+
+            await Task.Delay(100, limit.Token);
+        }
+    }
+}
