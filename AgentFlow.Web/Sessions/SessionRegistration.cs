@@ -33,6 +33,10 @@ internal static class SessionRegistration
         services.AddAuthorization();
         services.AddCascadingAuthenticationState();
         services.AddDataProtection().SetApplicationName("agentflow-web");
+
+        // The ring is read when it is first needed: at the start the API may not be there yet. Keys are sealed by the vault, not by an encryptor.
+        services.Remove(services.Single(service => service.ImplementationType?.Name is "DataProtectionHostedService"));
+        builder.Logging.AddFilter("Microsoft.AspNetCore.DataProtection.KeyManagement.XmlKeyManager", LogLevel.Error);
         services.AddSingleton<KeyRingRepository>();
         services.AddSingleton<IConfigureOptions<KeyManagementOptions>, KeyRingOptions>();
         return builder;
