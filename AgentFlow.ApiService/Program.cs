@@ -1,4 +1,5 @@
 using AgentFlow.ApiService.Agents;
+using AgentFlow.ApiService.Chat;
 using AgentFlow.ApiService.Documents;
 using AgentFlow.ApiService.Edges;
 using AgentFlow.ApiService.Identity;
@@ -7,6 +8,7 @@ using AgentFlow.ApiService.Models;
 using AgentFlow.ApiService.Memories;
 using AgentFlow.ApiService.WebSessions;
 using AgentFlow.ApiService.OpenApi;
+using AgentFlow.ApiService.Runs;
 using AgentFlow.ServiceDefaults;
 using AgentFlow.ServiceDefaults.Hosting;
 using AgentFlow.ServiceDefaults.Postgres;
@@ -29,6 +31,7 @@ internal static class Program
         builder.AddIdentity();
         builder.AddLimits();
         builder.Services.AddTaskQueue();
+        builder.Services.AddRuns().AddChat();
         builder.Services.AddDocuments();
         builder.Services.AddAgents();
         builder.AddMemories();
@@ -40,6 +43,7 @@ internal static class Program
         app.UseEdges();
         app.MapDefaultEndpoints();
         app.MapIdentity();
+        app.MapChat();
         app.MapDocuments();
         app.MapModels();
         app.MapMemories();

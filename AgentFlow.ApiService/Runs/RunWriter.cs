@@ -18,6 +18,7 @@ internal sealed class RunWriter(RunId runId, Func<RunEvent, CancellationToken, V
     private readonly List<Citation> _citations = [];
     private readonly List<ToolCalled> _called = [];
     private readonly List<ToolCallSummary> _toolCalls = [];
+    private char? _half;
 
     public RunId RunId => runId;
 
@@ -64,8 +65,33 @@ internal sealed class RunWriter(RunId runId, Func<RunEvent, CancellationToken, V
         return append(evt, ct);
     }
 
-    public ValueTask DeltaAsync(string text, CancellationToken ct) =>
-        text.Length == 0 ? ValueTask.CompletedTask : EmitAsync(new MessageDelta { Text = text }, ct);
+    /// <summary>
+    /// What a text column or UTF-8 can not hold is replaced by U+FFFD; half a character waits for its other half. So the deltas joined
+    /// are the stored answer, byte for byte.
+    /// </summary>
+    public ValueTask DeltaAsync(string text, CancellationToken ct)
+    {
+        string clean;
+        lock (_gate)
+        {
+            clean = _half is { } half ? half + text : text;
+            _half = null;
+            if (clean.Length > 0 && char.IsHighSurrogate(clean[^1]))
+            {
+                _half = clean[^1];
+                clean = clean[..^1];
+            }
+        }
+
+        if (clean.Length == 0)
+            return ValueTask.CompletedTask;
+        return EmitAsync(new MessageDelta { Text = IsClean(clean) ? clean : Replace(clean) }, ct);
+    }
+
+    private static bool IsClean(string text) => !text.AsSpan().ContainsAnyInRange('\ud800', '\udfff') && !text.Contains('\0', StringComparison.Ordinal);
+
+    /// <summary>Decoding replaces what is no character; the null is replaced by hand.</summary>
+    private static string Replace(string text) => Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(text)).Replace('\0', '\ufffd');
 
     private void Keep(RunEvent evt)
     {

@@ -49,3 +49,30 @@ public sealed record HistoryMessage
 /// <summary>Body of <c>PATCH /api/chat/{id}</c>.</summary>
 /// <param name="Title">1 to 200 characters.</param>
 public sealed record ConversationPatch(string Title);
+
+/// <summary>One hit of <c>GET /api/chat/search</c>, newest first.</summary>
+public sealed record ConversationHit
+{
+    public required ConversationId ConversationId { get; init; }
+
+    public required string Title { get; init; }
+
+    /// <summary>Null when the title matched.</summary>
+    public MessageId? MessageId { get; init; }
+
+    public ChatRole? Role { get; init; }
+
+    /// <summary>What surrounds the match, at most 240 characters.</summary>
+    public required string Snippet { get; init; }
+
+    public required DateTimeOffset CreatedAt { get; init; }
+}
+
+/// <summary>A whole conversation, as <c>GET /api/chat/{id}/export</c> hands it out.</summary>
+public sealed record ConversationExport
+{
+    public required ConversationSummary Conversation { get; init; }
+
+    /// <summary>All branches, oldest first.</summary>
+    public required IReadOnlyList<HistoryMessage> Messages { get; init; }
+}

@@ -1,0 +1,24 @@
+using AgentFlow.Contracts;
+using AgentFlow.ServiceDefaults.Postgres;
+
+namespace AgentFlow.ApiService.Runs;
+
+/// <summary>Stops runs, wherever they are executed. To stop what does not run is no error.</summary>
+internal sealed class RunControl(RunStore store, LocalRuns local, Notifications notifications)
+{
+    /// <summary>Asks the run to stop and returns; the terminal event follows. The caller has seen that the run is the owner's.</summary>
+    public async Task StopAsync(OwnerId owner, RunId id, CancellationToken ct)
+    {
+        if (local.TryFind(id, out var run) && run.OwnerId == owner)
+            run.Stop(StopReason.Cancelled);
+        else
+            await store.AskToStopAsync(owner, id, batch => notifications.Notify(batch, RunLog.Topic, RemoteTails.StopMessage(id)), ct);
+    }
+
+    /// <summary>Stops all runs of a conversation, the waiting ones first, so that none of them starts in between.</summary>
+    public async Task StopAllAsync(OwnerId owner, ConversationId conversation, CancellationToken ct)
+    {
+        foreach (var run in await store.OpenRunsAsync(owner, conversation, ct))
+            await StopAsync(owner, run, ct);
+    }
+}

@@ -1,0 +1,85 @@
+using System.Diagnostics;
+using AgentFlow.Contracts;
+using AgentFlow.Contracts.Chat;
+using AgentFlow.Contracts.Runs;
+using AgentFlow.ServiceDefaults.Problems;
+using Microsoft.Extensions.Options;
+using Npgsql;
+
+namespace AgentFlow.ApiService.Runs;
+
+/// <summary>
+/// Turns a request into a run: one read for what exists (nothing, for a new conversation), one transaction for conversation,
+/// message, run and first event, then the executor has it. What is refused leaves nothing behind.
+/// </summary>
+internal sealed class RunStarter(
+    RunCreation creation, ChooseAgent choose, RunExecutor executor, RunControl control, LocalRuns local, IOptions<RunsOptions> options, TimeProvider time)
+{
+    /// <summary>Another request may win the conversation between the read and the write; then the read is repeated.</summary>
+    private const int MaxAttempts = 5;
+
+    /// <exception cref="ProblemException">Unknown conversation, parent, agent or model; busy; overloaded; key used for something else.</exception>
+    public async Task<RunTicket> StartAsync(RunRequest request, CancellationToken ct)
+    {
+        executor.Admit();
+        for (var attempt = 1; ; attempt++)
+        {
+            var existing = await creation.ReadAsync(request, options.Value.MaxHistoryMessages + 1, ct);
+            if (existing.Replay is { } replay)
+                return Attach(replay, request.Idempotency!);
+            if (request.ConversationId is not null && existing.Conversation is null)
+                throw new ProblemException(StatusCodes.Status404NotFound, "not_found", "There is no such conversation.");
+            var isQueued = await MakeRoomAsync(request, existing, ct);
+            var chosen = await choose(request.Owner, request.Agent ?? existing.Conversation?.Agent, request.Model, ct);
+            var plan = RunPlan.Make(request, existing, chosen, isQueued);
+            try
+            {
+                return await CreateAsync(request, plan, ct);
+            }
+            catch (PostgresException error) when (error.SqlState == PostgresErrorCodes.UniqueViolation && attempt < MaxAttempts)
+            {
+                // Somebody else was first, in this conversation or with this key: look again.
+            }
+        }
+    }
+
+    private RunTicket Attach(ReplayedRun replay, IdempotencyKey key)
+    {
+        if (!replay.RequestHash.AsSpan().SequenceEqual(key.RequestHash))
+            throw new ProblemException(StatusCodes.Status422UnprocessableEntity, "idempotency_key_reused", "This Idempotency-Key was used for another request.");
+        local.TryFind(replay.RunId, out var run);
+        return new(replay.RunId, replay.ConversationId, run, IsReplay: true);
+    }
+
+    /// <returns>True when the run has to wait for another one.</returns>
+    private async Task<bool> MakeRoomAsync(RunRequest request, ExistingState existing, CancellationToken ct)
+    {
+        if (existing.OpenRuns.Count == 0)
+            return false;
+        if (request.WhileRunning == WhileRunning.Reject)
+            throw RunErrors.Busy(existing.OpenRuns[^1].RunId);
+        if (existing.OpenRuns.Count > options.Value.MaxQueuedPerConversation)
+            throw RunErrors.QueueFull(options.Value.MaxQueuedPerConversation);
+        if (request.WhileRunning == WhileRunning.Interrupt)
+        {
+            foreach (var open in existing.OpenRuns)
+                await control.StopAsync(request.Owner, open.RunId, ct);
+        }
+
+        return true;
+    }
+
+    private async Task<RunTicket> CreateAsync(RunRequest request, RunPlan plan, CancellationToken ct)
+    {
+        var context = plan.Context;
+        RunEvent first = plan.IsQueued
+            ? new RunQueued { RunId = context.RunId, Seq = 1, At = time.GetUtcNow(), Ahead = plan.Ahead }
+            : new RunStarted { RunId = context.RunId, Seq = 1, At = time.GetUtcNow(), ConversationId = context.ConversationId, MessageId = context.MessageId, Agent = context.Agent.Slug, Model = context.Model };
+        var stored = StoredEvent.From(first);
+        await creation.WriteAsync(request, plan, stored, local.HostId, ct);
+        var run = new RunHandle(context.RunId, context.OwnerId, context.ConversationId, fence: 1, lastSeq: 0) { LastSeq = 1 };
+        run.Tail.Publish([stored]);
+        executor.Start(new(run, context, plan.IsQueued, Activity.Current?.Context ?? default));
+        return new(context.RunId, context.ConversationId, run, IsReplay: false);
+    }
+}

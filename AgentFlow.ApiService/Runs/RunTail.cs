@@ -1,0 +1,85 @@
+namespace AgentFlow.ApiService.Runs;
+
+/// <summary>
+/// The newest committed events of a run, kept in memory for the readers of this process. Readers pull: a slow one costs nothing here
+/// and finds what has left the tail in the log. Thread-safe; one publisher at a time.
+/// </summary>
+/// <param name="committed">The newest event that is in the log already and not in this tail.</param>
+internal sealed class RunTail(long committed = 0)
+{
+    /// <summary>Enough for a reader that is a few seconds behind a fast model; older events come from the log.</summary>
+    private const int MaxEvents = 1024;
+
+    private readonly Lock _gate = new();
+    private readonly Queue<StoredEvent> _events = new();
+    private TaskCompletionSource _changed = NewSignal();
+    private long _firstSeq = committed + 1;
+    private long _lastSeq = committed;
+
+    /// <summary>The newest published event; 0 before the first.</summary>
+    public long LastSeq => Interlocked.Read(ref _lastSeq);
+
+    /// <summary>Makes committed events visible, in order and without a gap, and wakes the readers.</summary>
+    public void Publish(IReadOnlyList<StoredEvent> events)
+    {
+        TaskCompletionSource changed;
+        lock (_gate)
+        {
+            foreach (var evt in events)
+            {
+                if (_events.Count == 0)
+                    _firstSeq = evt.Seq;
+                _events.Enqueue(evt);
+                if (_events.Count > MaxEvents)
+                {
+                    _events.Dequeue();
+                    _firstSeq++;
+                }
+            }
+
+            _lastSeq = events[^1].Seq;
+            changed = _changed;
+            _changed = NewSignal();
+        }
+
+        changed.SetResult();
+    }
+
+    /// <summary>Wakes the readers without news: the run is no longer followed here.</summary>
+    public void Pulse()
+    {
+        TaskCompletionSource changed;
+        lock (_gate)
+        {
+            changed = _changed;
+            _changed = NewSignal();
+        }
+
+        changed.SetResult();
+    }
+
+    /// <summary>
+    /// Copies what follows <paramref name="after"/>. False when the tail no longer reaches back that
+    /// far: read the log. Nothing copied and true: nothing is new, await <paramref name="changed"/>.
+    /// </summary>
+    public bool TryRead(long after, List<StoredEvent> into, out Task changed)
+    {
+        lock (_gate)
+        {
+            changed = _changed.Task;
+            if (after >= _lastSeq)
+                return true;
+            if (after + 1 < _firstSeq)
+                return false;
+            foreach (var evt in _events)
+            {
+                if (evt.Seq > after)
+                    into.Add(evt);
+            }
+
+            return true;
+        }
+    }
+
+    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+}
