@@ -1,0 +1,160 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+
+namespace AgentFlow.Retrieval.Filters;
+
+/// <summary>
+/// What a store that only knows flat keys keeps of a record, so that every filter has an exact form there. Equality and existence are
+/// tokens in one list; numbers, instants and texts are lists under a key made of the path. Names and values of users never become keys or
+/// query syntax. Pure.
+/// </summary>
+internal static class FilterKeys
+{
+    /// <summary>The list of tokens.</summary>
+    public const string Tokens = "t";
+
+    /// <summary>Writes the members of a payload for the record's fields.</summary>
+    public static void Write(Utf8JsonWriter writer, IReadOnlyDictionary<string, JsonElement> fields)
+    {
+        var flat = new Flattened();
+        foreach (var (name, value) in fields)
+        {
+            if (name == FilterMatch.MetadataField)
+                flat.AddMembers(value, []);
+            else
+                flat.Add(new FilterField(name, []), value);
+        }
+
+        flat.Write(writer);
+    }
+
+    public static string Exists(FilterField field) => Token(field, 'x', string.Empty);
+
+    public static string Equal(FilterField field, FilterValue value) => value.Value switch
+    {
+        string text => Token(field, 's', text),
+        bool flag => Token(field, 'b', flag ? "1" : "0"),
+        decimal number => Token(field, 'n', Canonical(number)),
+        Guid id => Token(field, 'g', id.ToString("N")),
+        DateTimeOffset instant => Token(field, 'i', instant.UtcTicks.ToString(CultureInfo.InvariantCulture)),
+        _ => throw new NotSupportedException(value.Value.GetType().Name),
+    };
+
+    /// <param name="kind">n: numbers, i: instants, s: texts, l: texts with folded case.</param>
+    public static string Key(FilterField field, char kind) => $"{kind}{Token(field, 'k', string.Empty)}";
+
+    /// <summary>Microseconds since 1970, exact as a 64-bit float until the year 2255.</summary>
+    public static double Micros(DateTimeOffset instant) => (instant.UtcTicks - DateTimeOffset.UnixEpoch.Ticks) / (double)TimeSpan.TicksPerMicrosecond;
+
+    /// <summary>1.0 and 1 are one number.</summary>
+    private static string Canonical(decimal number) => (number / 1.0000000000000000000000000000m).ToString(CultureInfo.InvariantCulture);
+
+    private static string Token(FilterField field, char kind, string value)
+    {
+        var text = new StringBuilder().Append(kind).Append(field.Column is null ? 'm' : 'c');
+        if (field.Column is not null)
+            text.Append(field.Column.Length).Append(':').Append(field.Column);
+        foreach (var key in field.Path)
+            text.Append(key.Length).Append(':').Append(key);
+        text.Append('=').Append(value);
+        Span<byte> hash = stackalloc byte[32];
+        SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString()), hash);
+        return Convert.ToHexStringLower(hash[..12]);
+    }
+
+    private sealed class Flattened
+    {
+        private readonly HashSet<string> _tokens = [];
+        private readonly Dictionary<string, List<double>> _numbers = [];
+        private readonly Dictionary<string, List<string>> _texts = [];
+
+        public void AddMembers(JsonElement value, IReadOnlyList<string> path)
+        {
+            if (value.ValueKind != JsonValueKind.Object)
+                return;
+            foreach (var member in value.EnumerateObject())
+                Add(new FilterField(null, [.. path, member.Name]), member.Value);
+        }
+
+        public void Add(FilterField field, JsonElement value)
+        {
+            if (value.ValueKind is JsonValueKind.Null or JsonValueKind.Undefined)
+                return;
+            _tokens.Add(Exists(field));
+            if (value.ValueKind == JsonValueKind.Object && field.Column is null)
+                AddMembers(value, field.Path);
+            else if (value.ValueKind != JsonValueKind.Array)
+                AddScalar(field, value);
+            else
+            {
+                foreach (var element in value.EnumerateArray())
+                    AddScalar(field, element);
+            }
+        }
+
+        public void Write(Utf8JsonWriter writer)
+        {
+            writer.WriteStartArray(Tokens);
+            foreach (var token in _tokens)
+                writer.WriteStringValue(token);
+            writer.WriteEndArray();
+            foreach (var (key, numbers) in _numbers)
+            {
+                writer.WriteStartArray(key);
+                foreach (var number in numbers)
+                    writer.WriteNumberValue(number);
+                writer.WriteEndArray();
+            }
+
+            foreach (var (key, texts) in _texts)
+            {
+                writer.WriteStartArray(key);
+                foreach (var text in texts)
+                    writer.WriteStringValue(text);
+                writer.WriteEndArray();
+            }
+        }
+
+        private void AddScalar(FilterField field, JsonElement value)
+        {
+            switch (value.ValueKind)
+            {
+                case JsonValueKind.String:
+                    AddText(field, value.GetString()!);
+                    break;
+                case JsonValueKind.Number:
+                    if (value.TryGetDecimal(out var number))
+                        _tokens.Add(Equal(field, new FilterValue(number)));
+                    AddTo(_numbers, Key(field, 'n'), value.GetDouble());
+                    break;
+                case JsonValueKind.True or JsonValueKind.False:
+                    _tokens.Add(Equal(field, new FilterValue(value.GetBoolean())));
+                    break;
+                default:
+                    break;
+            }
+        }
+
+        private void AddText(FilterField field, string text)
+        {
+            _tokens.Add(Equal(field, new FilterValue(text)));
+            AddTo(_texts, Key(field, 's'), text);
+            AddTo(_texts, Key(field, 'l'), FilterCase.Fold(text));
+            if (Guid.TryParseExact(text, "D", out var id))
+                _tokens.Add(Equal(field, new FilterValue(id)));
+            if (!FilterDate.TryParse(text, out var instant))
+                return;
+            _tokens.Add(Equal(field, new FilterValue(instant)));
+            AddTo(_numbers, Key(field, 'i'), Micros(instant));
+        }
+
+        private static void AddTo<T>(Dictionary<string, List<T>> lists, string key, T value)
+        {
+            if (!lists.TryGetValue(key, out var list))
+                lists[key] = list = [];
+            list.Add(value);
+        }
+    }
+}

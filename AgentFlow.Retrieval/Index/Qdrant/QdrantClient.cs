@@ -1,0 +1,71 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text.Json;
+
+namespace AgentFlow.Retrieval.Index.Qdrant;
+
+/// <summary>Qdrant did not do what was asked; the write or search has to be tried again.</summary>
+public sealed class QdrantException : Exception
+{
+    public QdrantException(string message, HttpStatusCode? status = null, Exception? inner = null)
+        : base(message, inner) => Status = status;
+
+    /// <summary>Null when there was no answer at all.</summary>
+    public HttpStatusCode? Status { get; }
+}
+
+/// <summary>Requests over Qdrant's REST API. Every failure, silence included, becomes a <see cref="QdrantException"/>. Thread-safe.</summary>
+internal sealed class QdrantClient(HttpClient http, QdrantOptions options)
+{
+    /// <summary>Sends a body that <paramref name="write"/> writes and returns the answer's <c>result</c>.</summary>
+    public async Task<JsonElement> SendAsync(HttpMethod method, string path, Action<Utf8JsonWriter>? write, CancellationToken ct)
+    {
+        using var request = new HttpRequestMessage(method, new Uri(options.Endpoint, path));
+        if (options.ApiKey is not null)
+            request.Headers.Add("api-key", options.ApiKey);
+        if (write is not null)
+            request.Content = Body(write);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        limit.CancelAfter(options.Timeout);
+        try
+        {
+            using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, limit.Token);
+            var bytes = await response.Content.ReadAsByteArrayAsync(limit.Token);
+            if (!response.IsSuccessStatusCode)
+                throw new QdrantException($"Qdrant answered {(int)response.StatusCode} to {method} {path}: {ErrorOf(bytes)}", response.StatusCode);
+            using var document = JsonDocument.Parse(bytes);
+            return document.RootElement.TryGetProperty("result", out var result) ? result.Clone() : default;
+        }
+        catch (OperationCanceledException error) when (!ct.IsCancellationRequested)
+        {
+            throw new QdrantException($"Qdrant did not answer {method} {path} within {options.Timeout.TotalSeconds} s.", status: null, error);
+        }
+        catch (Exception error) when (error is HttpRequestException or IOException or JsonException)
+        {
+            throw new QdrantException($"Qdrant could not be asked ({method} {path}): {error.Message}", status: null, error);
+        }
+    }
+
+    private static ReadOnlyMemoryContent Body(Action<Utf8JsonWriter> write)
+    {
+        var buffer = new System.Buffers.ArrayBufferWriter<byte>(4096);
+        using (var writer = new Utf8JsonWriter(buffer))
+            write(writer);
+        return new ReadOnlyMemoryContent(buffer.WrittenMemory) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } };
+    }
+
+    /// <summary>Qdrant's own words, cut; they name fields and types, not contents.</summary>
+    private static string ErrorOf(byte[] body)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(body);
+            var error = document.RootElement.GetProperty("status").GetProperty("error").GetString() ?? string.Empty;
+            return error.Length > 300 ? error[..300] : error;
+        }
+        catch (Exception error) when (error is JsonException or KeyNotFoundException or InvalidOperationException)
+        {
+            return "no reason given";
+        }
+    }
+}

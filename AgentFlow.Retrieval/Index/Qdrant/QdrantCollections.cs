@@ -1,0 +1,158 @@
+using System.Globalization;
+using System.Net;
+using AgentFlow.Retrieval.Embedding;
+
+namespace AgentFlow.Retrieval.Index.Qdrant;
+
+/// <summary>
+/// The collections of one embedding space: <c>name.model-dimensions.1</c>, <c>.2</c>, ... and the alias without the number, which names the one
+/// that is complete. Until a first one is, there is no alias and a search is refused. Thread-safe.
+/// </summary>
+internal sealed class QdrantCollections(QdrantClient client, QdrantOptions options, EmbeddingSpace space, TimeProvider time)
+{
+    /// <summary>How long a new collection of another replica may be overlooked; what is missed meanwhile the sweep repairs.</summary>
+    private static readonly TimeSpan RememberedFor = TimeSpan.FromSeconds(5);
+
+    private volatile Remembered? _remembered;
+
+    public string Alias { get; } = options.Alias(space);
+
+    public void Forget() => _remembered = null;
+
+    /// <summary>Every collection of the space; the first one is created if there is none.</summary>
+    public async Task<IReadOnlyList<string>> ForWritesAsync(CancellationToken ct)
+    {
+        if (_remembered is { } remembered && time.GetElapsedTime(remembered.At) < RememberedFor)
+            return remembered.Names;
+        var names = await ListAsync(ct);
+        if (names.Count == 0)
+            names = [await CreateAsync(1, ct)];
+        _remembered = new Remembered(names, time.GetTimestamp());
+        return names;
+    }
+
+    /// <summary>The one that serves searches, or null.</summary>
+    public async Task<string?> CurrentAsync(CancellationToken ct)
+    {
+        var aliases = await client.SendAsync(HttpMethod.Get, "/aliases", write: null, ct);
+        foreach (var alias in aliases.GetProperty("aliases").EnumerateArray())
+        {
+            if (alias.GetProperty("alias_name").GetString() == Alias)
+                return alias.GetProperty("collection_name").GetString();
+        }
+
+        return null;
+    }
+
+    /// <summary>An empty collection beside the others, which gets all writes from now on.</summary>
+    public async Task<string> CreateNextAsync(CancellationToken ct)
+    {
+        var numbers = (await ListAsync(ct)).Select(name => int.Parse(name.AsSpan(Alias.Length + 1), CultureInfo.InvariantCulture));
+        var name = await CreateAsync(numbers.DefaultIfEmpty(0).Max() + 1, ct);
+        Forget();
+        return name;
+    }
+
+    /// <summary>Lets searches go to a collection, in one step, and drops the others.</summary>
+    public async Task SwitchToAsync(string collection, CancellationToken ct)
+    {
+        await client.SendAsync(
+            HttpMethod.Post,
+            "/collections/aliases",
+            writer =>
+            {
+                writer.WriteStartObject();
+                writer.WriteStartArray("actions");
+                writer.WriteStartObject();
+                writer.WriteStartObject("create_alias");
+                writer.WriteString("collection_name", collection);
+                writer.WriteString("alias_name", Alias);
+                writer.WriteEndObject();
+                writer.WriteEndObject();
+                writer.WriteEndArray();
+                writer.WriteEndObject();
+            },
+            ct);
+        foreach (var other in await ListAsync(ct))
+        {
+            if (other != collection)
+                await DropAsync(other, ct);
+        }
+
+        Forget();
+    }
+
+    public async Task DropAsync(string collection, CancellationToken ct)
+    {
+        await client.SendAsync(HttpMethod.Delete, $"/collections/{collection}", write: null, ct);
+        Forget();
+    }
+
+    public async Task<List<string>> ListAsync(CancellationToken ct)
+    {
+        var result = await client.SendAsync(HttpMethod.Get, "/collections", write: null, ct);
+        return [.. result.GetProperty("collections").EnumerateArray()
+            .Select(each => each.GetProperty("name").GetString()!)
+            .Where(name => name.Length > Alias.Length + 1 && name.StartsWith(Alias + ".", StringComparison.Ordinal) && name.AsSpan(Alias.Length + 1).IndexOfAnyExceptInRange('0', '9') < 0)
+            .Order(StringComparer.Ordinal)];
+    }
+
+    private async Task<string> CreateAsync(int number, CancellationToken ct)
+    {
+        var name = $"{Alias}.{number.ToString(CultureInfo.InvariantCulture)}";
+        try
+        {
+            await client.SendAsync(HttpMethod.Put, $"/collections/{name}", WriteCollection, ct);
+        }
+        catch (QdrantException error) when (error.Status == HttpStatusCode.Conflict)
+        {
+            // Another replica was faster.
+        }
+
+        foreach (var (field, schema) in Indexes)
+        {
+            await client.SendAsync(
+                HttpMethod.Put,
+                $"/collections/{name}/index?wait=true",
+                writer =>
+                {
+                    writer.WriteStartObject();
+                    writer.WriteString("field_name", field);
+                    writer.WritePropertyName("field_schema");
+                    writer.WriteRawValue(schema);
+                    writer.WriteEndObject();
+                },
+                ct);
+        }
+
+        return name;
+    }
+
+    private static readonly (string Field, string Schema)[] Indexes =
+    [
+        (QdrantPoints.Owner, """{"type": "keyword", "is_tenant": true}"""),
+        (Filters.FilterKeys.Tokens, "\"keyword\""),
+        (QdrantPoints.Session, "\"keyword\""),
+        (QdrantPoints.Position, """{"type": "integer", "lookup": false, "range": true}"""),
+        (QdrantPoints.Deleted, "\"bool\""),
+    ];
+
+    private void WriteCollection(System.Text.Json.Utf8JsonWriter writer)
+    {
+        writer.WriteStartObject();
+        writer.WriteStartObject("vectors");
+        writer.WriteStartObject(QdrantPoints.Dense);
+        writer.WriteNumber("size", space.Dimensions);
+        writer.WriteString("distance", "Dot");
+        writer.WriteEndObject();
+        writer.WriteEndObject();
+        writer.WriteStartObject("sparse_vectors");
+        writer.WriteStartObject(QdrantPoints.Words);
+        writer.WriteString("modifier", "idf");
+        writer.WriteEndObject();
+        writer.WriteEndObject();
+        writer.WriteEndObject();
+    }
+
+    private sealed record Remembered(IReadOnlyList<string> Names, long At);
+}

@@ -1,0 +1,51 @@
+using System.Data.Common;
+using System.Text;
+using AgentFlow.Retrieval.Embedding;
+
+namespace AgentFlow.Retrieval.Index.Qdrant;
+
+public sealed record QdrantOptions
+{
+    /// <summary>The REST address, such as <c>http://127.0.0.1:6333</c>.</summary>
+    public required Uri Endpoint { get; init; }
+
+    /// <summary>Sent as <c>api-key</c>; null when the server asks for none.</summary>
+    public string? ApiKey { get; init; }
+
+    /// <summary>What the collections' names start with; one for each service, such as <c>agentflow-memory</c>.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>A request that takes longer counts as failed, and the search is answered from the exact index. 50 ms to 1 min, 2 s.</summary>
+    public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>Words in a usual record: Qdrant is given finished BM25 weights, so the length that counts as average must be known before.</summary>
+    public int AverageLength { get; init; } = 30;
+
+    /// <summary>Reads the form of the configuration key <c>ConnectionStrings:qdrant_http</c>: <c>Endpoint=http://host:6333;Key=secret</c>.</summary>
+    /// <exception cref="FormatException">The text has another form; the message says which is expected, without the key.</exception>
+    public static QdrantOptions Parse(string connectionString, string name)
+    {
+        try
+        {
+            var parts = new DbConnectionStringBuilder { ConnectionString = connectionString };
+            if (parts.TryGetValue("Endpoint", out var endpoint) && Uri.TryCreate(endpoint.ToString(), UriKind.Absolute, out var address)
+                && (address.Scheme == Uri.UriSchemeHttp || address.Scheme == Uri.UriSchemeHttps))
+                return new QdrantOptions { Endpoint = address, ApiKey = parts.TryGetValue("Key", out var key) ? key.ToString() : null, Name = name };
+        }
+        catch (ArgumentException)
+        {
+            // Falls through to the message: the builder's own one would show the key.
+        }
+
+        throw new FormatException("Qdrant's connection string must have the form Endpoint=http://host:6333;Key=secret (Key may be left out).");
+    }
+
+    /// <summary>The alias that searches go to; it names the embedding space, so that vectors of two models never meet.</summary>
+    internal string Alias(EmbeddingSpace space)
+    {
+        var slug = new StringBuilder();
+        foreach (var c in space.Model)
+            slug.Append(char.IsAsciiLetterOrDigit(c) || c is '-' or '_' ? char.ToLowerInvariant(c) : '-');
+        return $"{Name}.{slug}-{space.Dimensions}";
+    }
+}

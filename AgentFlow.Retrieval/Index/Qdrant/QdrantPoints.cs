@@ -1,0 +1,188 @@
+using System.Globalization;
+using System.Text.Json;
+using AgentFlow.Retrieval.Filters;
+using AgentFlow.Retrieval.Ranking;
+using AgentFlow.Retrieval.Text;
+
+namespace AgentFlow.Retrieval.Index.Qdrant;
+
+/// <summary>Names in our payloads and collections, and how points are written.</summary>
+internal static class QdrantPoints
+{
+    public const string Dense = "dense";
+    public const string Words = "words";
+    public const string Owner = "owner";
+    public const string Version = "version";
+    public const string Deleted = "deleted";
+    public const string Session = "session";
+    public const string Position = "position";
+    public const string Speaker = "speaker";
+    public const string At = "at";
+
+    /// <summary>What a hit needs; texts never come from here.</summary>
+    public static readonly string[] HitFields = [Version, Session, Position, Speaker, At];
+
+    /// <summary>
+    /// Operations for <c>points/batch</c>: one for each version, since the guard compares with a constant. A point is replaced when the
+    /// stored version is older, or the same but of another owner (the tombstone that a change of owner left).
+    /// </summary>
+    public static void WriteOperations(Utf8JsonWriter writer, Guid ownerId, IReadOnlyList<IndexWrite> writes, int averageLength)
+    {
+        writer.WriteStartObject();
+        writer.WriteStartArray("operations");
+        foreach (var group in writes.GroupBy(write => write.Version).OrderBy(group => group.Key))
+        {
+            writer.WriteStartObject();
+            writer.WriteStartObject("upsert");
+            writer.WriteStartArray("points");
+            foreach (var write in group)
+                WritePoint(writer, ownerId, write, averageLength);
+            writer.WriteEndArray();
+            WriteGuard(writer, ownerId, group.Key, group.First() is IndexWrite.Put);
+            writer.WriteEndObject();
+            writer.WriteEndObject();
+        }
+
+        writer.WriteEndArray();
+        writer.WriteEndObject();
+    }
+
+    /// <summary>Only this owner's living points, and whatever else is asked.</summary>
+    public static void WriteOwnerFilter(Utf8JsonWriter writer, Guid ownerId, FilterExpression? filter, Action<Utf8JsonWriter>? further = null)
+    {
+        writer.WriteStartObject("filter");
+        writer.WriteStartArray("must");
+        WriteMatch(writer, Owner, ownerId.ToString());
+        if (filter is not null)
+            FilterQdrant.Write(writer, filter);
+        further?.Invoke(writer);
+        writer.WriteEndArray();
+        writer.WriteStartArray("must_not");
+        WriteMatch(writer, Deleted, value: true);
+        writer.WriteEndArray();
+        writer.WriteEndObject();
+    }
+
+    public static void WriteMatch(Utf8JsonWriter writer, string key, object value)
+    {
+        writer.WriteStartObject();
+        writer.WriteString("key", key);
+        writer.WriteStartObject("match");
+        writer.WritePropertyName("value");
+        JsonSerializer.Serialize(writer, value);
+        writer.WriteEndObject();
+        writer.WriteEndObject();
+    }
+
+    public static void WriteRange(Utf8JsonWriter writer, string key, long? atLeast, long? below)
+    {
+        writer.WriteStartObject();
+        writer.WriteString("key", key);
+        writer.WriteStartObject("range");
+        if (atLeast is { } low)
+            writer.WriteNumber("gte", low);
+        if (below is { } high)
+            writer.WriteNumber("lt", high);
+        writer.WriteEndObject();
+        writer.WriteEndObject();
+    }
+
+    public static Turn? ReadTurn(JsonElement payload)
+    {
+        if (!payload.TryGetProperty(Session, out var session))
+            return null;
+        return new Turn(
+            session.GetString()!,
+            payload.GetProperty(Position).GetInt64(),
+            payload.TryGetProperty(Speaker, out var speaker) ? speaker.GetString() : null,
+            payload.TryGetProperty(At, out var at) ? at.GetDateTimeOffset() : null);
+    }
+
+    /// <summary>As hash and weight: with the collection's IDF modifier the product is the BM25 score.</summary>
+    public static void WriteSparse(Utf8JsonWriter writer, IEnumerable<(uint Term, float Weight)> terms)
+    {
+        var list = terms.ToList();
+        writer.WriteStartObject();
+        writer.WriteStartArray("indices");
+        foreach (var (term, _) in list)
+            writer.WriteNumberValue(term);
+        writer.WriteEndArray();
+        writer.WriteStartArray("values");
+        foreach (var (_, weight) in list)
+            writer.WriteNumberValue(weight);
+        writer.WriteEndArray();
+        writer.WriteEndObject();
+    }
+
+    private static void WriteGuard(Utf8JsonWriter writer, Guid ownerId, long version, bool isPut)
+    {
+        writer.WriteStartObject("update_filter");
+        writer.WriteStartArray("should");
+        WriteRange(writer, Version, atLeast: null, below: version);
+        if (isPut)
+        {
+            writer.WriteStartObject();
+            writer.WriteStartArray("must");
+            WriteMatch(writer, Version, version);
+            writer.WriteEndArray();
+            writer.WriteStartArray("must_not");
+            WriteMatch(writer, Owner, ownerId.ToString());
+            writer.WriteEndArray();
+            writer.WriteEndObject();
+        }
+
+        writer.WriteEndArray();
+        writer.WriteEndObject();
+    }
+
+    private static void WritePoint(Utf8JsonWriter writer, Guid ownerId, IndexWrite write, int averageLength)
+    {
+        writer.WriteStartObject();
+        writer.WriteString("id", write.Id);
+        writer.WriteStartObject("vector");
+        if (write is IndexWrite.Put put)
+            WriteVectors(writer, put.Point, averageLength);
+        writer.WriteEndObject();
+        writer.WriteStartObject("payload");
+        writer.WriteString(Owner, ownerId);
+        writer.WriteNumber(Version, write.Version);
+        if (write is IndexWrite.Put { Point: var point })
+            WritePayload(writer, point);
+        else
+            writer.WriteBoolean(Deleted, true);
+        writer.WriteEndObject();
+        writer.WriteEndObject();
+    }
+
+    private static void WriteVectors(Utf8JsonWriter writer, IndexPoint point, int averageLength)
+    {
+        if (!point.Vector.IsEmpty)
+        {
+            writer.WriteStartArray(Dense);
+            foreach (var value in point.Vector.Span)
+                writer.WriteNumberValue(value);
+            writer.WriteEndArray();
+        }
+
+        var text = Analyzer.Index(point.Text);
+        if (text.Terms.Count == 0)
+            return;
+        writer.WritePropertyName(Words);
+        WriteSparse(writer, text.Terms.Select(term => (term.Term, Bm25.TermWeight(term.Count, text.Length, averageLength))));
+    }
+
+    private static void WritePayload(Utf8JsonWriter writer, IndexPoint point)
+    {
+        if (point.Turn is { } turn)
+        {
+            writer.WriteString(Session, turn.Session);
+            writer.WriteNumber(Position, turn.Position);
+            if (turn.Speaker is not null)
+                writer.WriteString(Speaker, turn.Speaker);
+            if (turn.ObservedAt is { } at)
+                writer.WriteString(At, at.ToString("O", CultureInfo.InvariantCulture));
+        }
+
+        FilterKeys.Write(writer, point.Fields);
+    }
+}

@@ -1,0 +1,206 @@
+using System.Text.Json;
+using AgentFlow.Retrieval.Text;
+
+namespace AgentFlow.Retrieval.Index.Qdrant;
+
+/// <summary>
+/// One search: a batch of the dense and the lexical query, then a second one for the scores that the first left open (a hit of one way
+/// that is not among the best of the other) and for neighbouring turns. Two round trips, whatever the number of hits.
+/// </summary>
+internal sealed class QdrantSearch(QdrantClient client, string collection, Guid ownerId, IndexQuery query)
+{
+    /// <summary>Neighbours are fetched for this many of each way's best hits; those of worse ones can't lift anything into the results.</summary>
+    private const int HitsWithNeighbours = 30;
+
+    /// <summary>Neighbours are looked for within this distance of position; a session's turns are usually numbered close to each other.</summary>
+    private const int Window = 16;
+
+    private const int MaxSecondLimit = 2_000;
+
+    private readonly Dictionary<Guid, Found> _found = [];
+    private readonly ReadOnlyMemory<float>? _vector = query.Vector is { Length: > 0 } vector ? vector : null;
+    private readonly IReadOnlyList<uint> _terms = query.Text is null ? [] : Analyzer.Query(query.Text);
+
+    public async Task<IReadOnlyList<IndexHit>> RunAsync(CancellationToken ct)
+    {
+        var first = await QueryAsync(query.Limit, further: null, ct);
+        var windows = query.WithNeighbours ? Windows(first) : [];
+        var open = _found.Values.Where(found => (found.Dense is null && _vector is not null) || (found.Words is null && _terms.Count > 0)).ToList();
+        if (open.Count > 0 || windows.Count > 0)
+            await QueryAsync(Math.Min(MaxSecondLimit, open.Count + (windows.Count * 2 * Window)), writer => WriteSecond(writer, open, windows), ct);
+        var around = query.WithNeighbours ? Around(windows) : [];
+        return [.. _found.Values
+            .Where(found => found.IsHit || around.ContainsKey(found.Id))
+            .Select(found => new IndexHit(
+                found.Id,
+                found.Version,
+                _vector is null ? null : found.Dense,
+                query.Text is null ? null : found.Words ?? 0,
+                found.Turn,
+                around.GetValueOrDefault(found.Id)))];
+    }
+
+    /// <summary>Asks both ways at once and notes what comes back.</summary>
+    /// <returns>The ids of each way, best first.</returns>
+    private async Task<List<List<Guid>>> QueryAsync(int limit, Action<Utf8JsonWriter>? further, CancellationToken ct)
+    {
+        if (_vector is null && _terms.Count == 0)
+            return [];
+        var results = await client.SendAsync(HttpMethod.Post, $"/collections/{collection}/points/query/batch", writer => WriteBatch(writer, limit, further), ct);
+        var ways = new List<List<Guid>>();
+        foreach (var result in results.EnumerateArray())
+        {
+            var isDense = ways.Count == 0 && _vector is not null;
+            ways.Add([.. result.GetProperty("points").EnumerateArray().Select(point => Note(point, isDense, isHit: further is null))]);
+        }
+
+        return ways;
+    }
+
+    private Guid Note(JsonElement point, bool isDense, bool isHit)
+    {
+        var id = point.GetProperty("id").GetGuid();
+        if (!_found.TryGetValue(id, out var found))
+        {
+            var payload = point.GetProperty("payload");
+            _found[id] = found = new Found(id, payload.GetProperty(QdrantPoints.Version).GetInt64(), QdrantPoints.ReadTurn(payload));
+        }
+
+        found.IsHit |= isHit;
+        var score = point.GetProperty("score").GetDouble();
+        if (isDense)
+            found.Dense = score;
+        else
+            found.Words = score;
+        return id;
+    }
+
+    private void WriteBatch(Utf8JsonWriter writer, int limit, Action<Utf8JsonWriter>? further)
+    {
+        writer.WriteStartObject();
+        writer.WriteStartArray("searches");
+        if (_vector is { } vector)
+        {
+            WriteQuery(writer, QdrantPoints.Dense, limit, further, () =>
+            {
+                writer.WriteStartArray();
+                foreach (var value in vector.Span)
+                    writer.WriteNumberValue(value);
+                writer.WriteEndArray();
+            });
+        }
+
+        if (_terms.Count > 0)
+            WriteQuery(writer, QdrantPoints.Words, limit, further, () => QdrantPoints.WriteSparse(writer, _terms.Select(term => (term, 1f))));
+        writer.WriteEndArray();
+        writer.WriteEndObject();
+    }
+
+    private void WriteQuery(Utf8JsonWriter writer, string way, int limit, Action<Utf8JsonWriter>? further, Action writeVector)
+    {
+        writer.WriteStartObject();
+        writer.WritePropertyName("query");
+        writeVector();
+        writer.WriteString("using", way);
+        writer.WriteNumber("limit", limit);
+
+        // Exact, not by graph: an owner's points are few beside the collection's, and the in-process index is exact as well.
+        writer.WriteStartObject("params");
+        writer.WriteBoolean("exact", true);
+        writer.WriteEndObject();
+        writer.WriteStartArray("with_payload");
+        foreach (var field in QdrantPoints.HitFields)
+            writer.WriteStringValue(field);
+        writer.WriteEndArray();
+        QdrantPoints.WriteOwnerFilter(writer, ownerId, query.Filter, further);
+        writer.WriteEndObject();
+    }
+
+    private List<Found> Windows(List<List<Guid>> ways) =>
+        [.. ways.SelectMany(way => way.Take(HitsWithNeighbours)).Distinct().Select(id => _found[id]).Where(found => found.Turn is not null)];
+
+    private static void WriteSecond(Utf8JsonWriter writer, List<Found> open, List<Found> windows)
+    {
+        writer.WriteStartObject();
+        writer.WriteStartArray("should");
+        if (open.Count > 0)
+        {
+            writer.WriteStartObject();
+            writer.WriteStartArray("has_id");
+            foreach (var found in open)
+                writer.WriteStringValue(found.Id);
+            writer.WriteEndArray();
+            writer.WriteEndObject();
+        }
+
+        foreach (var (session, low, high) in windows.GroupBy(found => found.Turn!.Session).SelectMany(Merge))
+        {
+            writer.WriteStartObject();
+            writer.WriteStartArray("must");
+            QdrantPoints.WriteMatch(writer, QdrantPoints.Session, session);
+            QdrantPoints.WriteRange(writer, QdrantPoints.Position, low, high + 1);
+            writer.WriteEndArray();
+            writer.WriteEndObject();
+        }
+
+        writer.WriteEndArray();
+        writer.WriteEndObject();
+    }
+
+    /// <summary>Windows of one session that touch become one.</summary>
+    private static IEnumerable<(string Session, long Low, long High)> Merge(IGrouping<string, Found> session)
+    {
+        (long Low, long High)? current = null;
+        foreach (var position in session.Select(found => found.Turn!.Position).Order())
+        {
+            if (current is { } open && position - Window <= open.High)
+            {
+                current = (open.Low, position + Window);
+                continue;
+            }
+
+            if (current is { } done)
+                yield return (session.Key, done.Low, done.High);
+            current = (position - Window, position + Window);
+        }
+
+        if (current is { } last)
+            yield return (session.Key, last.Low, last.High);
+    }
+
+    /// <summary>Who stands beside whom, for the windows' hits and their neighbours.</summary>
+    private Dictionary<Guid, TurnNeighbours> Around(List<Found> windows)
+    {
+        var around = new Dictionary<Guid, TurnNeighbours>();
+        var centres = windows.Select(found => found.Id).ToHashSet();
+        foreach (var session in _found.Values.Where(found => found.Turn is not null).GroupBy(found => found.Turn!.Session))
+        {
+            var turns = session.OrderBy(found => found.Turn!.Position).ToList();
+            for (var i = 0; i < turns.Count; i++)
+            {
+                if (Enumerable.Range(i - 2, 5).Any(place => place >= 0 && place < turns.Count && centres.Contains(turns[place].Id)))
+                    around[turns[i].Id] = new TurnNeighbours(At(i - 2), At(i - 1), At(i + 1), At(i + 2));
+            }
+
+            Guid? At(int place) => place >= 0 && place < turns.Count ? turns[place].Id : null;
+        }
+
+        return around;
+    }
+
+    private sealed class Found(Guid id, long version, Turn? turn)
+    {
+        public Guid Id => id;
+
+        public long Version => version;
+
+        public Turn? Turn => turn;
+
+        public double? Dense { get; set; }
+
+        public double? Words { get; set; }
+
+        /// <summary>Among the best of one of the ways, not only looked up beside them.</summary>
+        public bool IsHit { get; set; }
+    }
+}
