@@ -1,6 +1,7 @@
 using AgentFlow.ApiService.Agents;
 using AgentFlow.ApiService.Chat;
 using AgentFlow.ApiService.Documents;
+using AgentFlow.ApiService.Documents.Extraction;
 using AgentFlow.ApiService.Edges;
 using AgentFlow.ApiService.Identity;
 using AgentFlow.ApiService.Limits;
@@ -19,7 +20,9 @@ namespace AgentFlow.ApiService;
 /// <summary>Registration and mapping, in the order in which a request meets the parts.</summary>
 internal static class Program
 {
-    public static Task<int> Main(string[] args) => ServiceProcess.RunAsync(() => Build(args));
+    public static Task<int> Main(string[] args) => ExtractVerb.IsAskedFor(args)
+        ? Task.FromResult(ExtractVerb.Run(args))
+        : ServiceProcess.RunAsync(() => Build(args));
 
     internal static WebApplication Build(string[] args, Action<WebApplicationBuilder>? configure = null)
     {

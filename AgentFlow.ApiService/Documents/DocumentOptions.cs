@@ -23,9 +23,11 @@ internal sealed class DocumentOptions
     [Range(1_000, 500_000_000)]
     public int MaxTextCharacters { get; set; } = 250_000_000;
 
-    /// <summary>Wall-clock limit of the process that parses one document. Default 2 min, 1 s to 1 h.</summary>
+    /// <summary>
+    /// Wall-clock limit of the process that parses one document; it also waits while passages are stored. Default 5 min, 1 s to 1 h.
+    /// </summary>
     [Range(typeof(TimeSpan), "00:00:01", "01:00:00")]
-    public TimeSpan ExtractionTimeout { get; set; } = TimeSpan.FromMinutes(2);
+    public TimeSpan ExtractionTimeout { get; set; } = TimeSpan.FromMinutes(5);
 
     /// <summary>CPU seconds that the process that parses one document may use, 1 to 3,600. Default 60.</summary>
     [Range(1, 3_600)]

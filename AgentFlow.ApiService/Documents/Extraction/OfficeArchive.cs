@@ -1,0 +1,153 @@
+using System.IO.Compression;
+using System.Xml;
+
+namespace AgentFlow.ApiService.Documents.Extraction;
+
+/// <summary>
+/// An Office Open XML file: parts in a ZIP archive. What is unpacked is counted as it comes out, whatever the archive's directory says;
+/// XML is read forward only, without DTDs or anything external.
+/// </summary>
+internal sealed class OfficeArchive : IDisposable
+{
+    private const int MaxEntries = 10_000;
+    private const int MaxXmlDepth = 256;
+    private static ReadOnlySpan<byte> CompoundFile => [0xD0, 0xCF, 0x11, 0xE0];
+
+    private readonly ZipArchive archive;
+    private readonly long maxUnpackedBytes;
+    private long unpacked;
+
+    /// <exception cref="ExtractionFailedException">Encrypted, an old binary file, no archive, or one with too many entries.</exception>
+    public OfficeArchive(Stream content, long maxUnpackedBytes)
+    {
+        this.maxUnpackedBytes = maxUnpackedBytes;
+        Span<byte> head = stackalloc byte[4];
+        if (content.ReadAtLeast(head, 4, throwOnEndOfStream: false) == 4 && head.SequenceEqual(CompoundFile))
+            throw new ExtractionFailedException("It is encrypted, or an Office file of the old binary kind. Save it without a password in the current format.");
+        content.Position = 0;
+        try
+        {
+            archive = new ZipArchive(content, ZipArchiveMode.Read);
+            if (archive.Entries.Count > MaxEntries)
+                throw new ExtractionFailedException($"It is too large: it has more than {MaxEntries:N0} parts.");
+        }
+        catch (InvalidDataException)
+        {
+            throw new ExtractionFailedException("It is damaged, or not what its name says: it is no Office file.");
+        }
+    }
+
+    public void Dispose() => archive.Dispose();
+
+    public bool Has(string part) => archive.GetEntry(part) is not null;
+
+    /// <exception cref="ExtractionFailedException">The part is not there.</exception>
+    public XmlReader Open(string part)
+    {
+        var entry = archive.GetEntry(part) ?? throw new ExtractionFailedException($"It is damaged: its part {part} is missing.");
+        var settings = new XmlReaderSettings
+        {
+            DtdProcessing = DtdProcessing.Prohibit,
+            XmlResolver = null,
+            IgnoreComments = true,
+            IgnoreProcessingInstructions = true,
+            CloseInput = true,
+        };
+        return XmlReader.Create(new CountedStream(entry.Open(), this), settings);
+    }
+
+    /// <summary>Forward over the elements of a part; nesting beyond any real file's ends it.</summary>
+    public static bool Next(XmlReader reader)
+    {
+        if (!reader.Read())
+            return false;
+        return reader.Depth <= MaxXmlDepth ? true : throw new ExtractionFailedException($"Its parts are nested more than {MaxXmlDepth} deep.");
+    }
+
+    /// <summary>The relationships of a part, id to target, targets as full part names.</summary>
+    public Dictionary<string, string> Relations(string folder, string part)
+    {
+        var relations = new Dictionary<string, string>(StringComparer.Ordinal);
+        var name = $"{folder}/_rels/{part}.rels";
+        if (!Has(name))
+            return relations;
+        using var reader = Open(name);
+        while (Next(reader))
+        {
+            if (reader is { NodeType: XmlNodeType.Element, LocalName: "Relationship" } && reader.GetAttribute("Id") is { } id && reader.GetAttribute("Target") is { } target)
+                relations[id] = target.StartsWith('/') ? target[1..] : $"{folder}/{target}";
+        }
+
+        return relations;
+    }
+
+    /// <summary>Title, author and dates from docProps/core.xml.</summary>
+    public DocumentInfo Info(int? pages = null)
+    {
+        var found = new Dictionary<string, string>(StringComparer.Ordinal);
+        if (Has("docProps/core.xml"))
+        {
+            using var reader = Open("docProps/core.xml");
+            while (Next(reader))
+            {
+                if (reader.NodeType != XmlNodeType.Element || reader.LocalName is not ("title" or "creator" or "subject" or "keywords" or "created" or "modified" or "language"))
+                    continue;
+                var name = reader.LocalName == "creator" ? "author" : reader.LocalName;
+                using var inner = reader.ReadSubtree();
+                inner.Read();
+                var value = inner.ReadElementContentAsString().Trim();
+                if (value.Length > 0)
+                    found[name] = value.Length > 500 ? value[..500] : value;
+            }
+        }
+
+        found.Remove("title", out var title);
+        return new DocumentInfo(title, pages, found);
+    }
+
+    /// <summary>Counts what comes out of all parts together.</summary>
+    private sealed class CountedStream(Stream inner, OfficeArchive owner) : Stream
+    {
+        public override bool CanRead => true;
+
+        public override bool CanSeek => false;
+
+        public override bool CanWrite => false;
+
+        public override long Length => throw new NotSupportedException();
+
+        public override long Position
+        {
+            get => throw new NotSupportedException();
+            set => throw new NotSupportedException();
+        }
+
+        public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
+
+        public override int Read(Span<byte> buffer)
+        {
+            var read = inner.Read(buffer);
+            owner.unpacked += read;
+            return owner.unpacked <= owner.maxUnpackedBytes
+                ? read
+                : throw new ExtractionFailedException($"It is too large: it unpacks to more than {owner.maxUnpackedBytes:N0} bytes.");
+        }
+
+        public override void Flush()
+        {
+        }
+
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+        public override void SetLength(long value) => throw new NotSupportedException();
+
+        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+        protected override void Dispose(bool disposing)
+        {
+            if (disposing)
+                inner.Dispose();
+            base.Dispose(disposing);
+        }
+    }
+}
