@@ -21,6 +21,7 @@ internal static class IdentityRegistration
         services.AddSingleton<SignInThrottle>();
         services.AddSingleton<Registration>();
         services.AddSingleton<SignIn>();
+        services.AddSingleton<PasswordResets>();
         services.AddSingleton<IAuthorizationHandler, AccessRequirementHandler>();
         services.AddAuthentication(CallerAuthentication.SchemeName)
             .AddScheme<AuthenticationSchemeOptions, CallerAuthentication>(CallerAuthentication.SchemeName, configureOptions: null);

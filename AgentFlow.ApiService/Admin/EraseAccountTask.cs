@@ -1,0 +1,92 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text.Json;
+using AgentFlow.Contracts;
+using AgentFlow.ServiceDefaults.Postgres;
+using AgentFlow.ServiceDefaults.Queue;
+using AgentFlow.ServiceDefaults.Tokens;
+using Npgsql;
+
+namespace AgentFlow.ApiService.Admin;
+
+/// <summary>
+/// Erases what an account has: its memories, then its rows in every table that has an owner, then the account. Finds the tables in the
+/// catalogue, so that none made later is forgotten. Repeatable: what is gone stays gone. The audit log stays.
+/// </summary>
+internal sealed class EraseAccountTask(Database database, IHttpClientFactory clients, InternalTokens tokens) : ITaskHandler
+{
+    public const string TaskKind = "account.erase";
+
+    /// <summary>A table may wait for those that point to it; more levels than this do not exist.</summary>
+    private const int MaxPasses = 10;
+
+    public string Kind => TaskKind;
+
+    public static QueuedTask For(OwnerId owner) => new(owner.Value, TaskKind, JsonSerializer.SerializeToElement(new { })) { DedupKey = "erase", MaxAttempts = 20 };
+
+    public async Task<JsonElement?> RunAsync(TaskContext context, CancellationToken ct)
+    {
+        ArgumentNullException.ThrowIfNull(context);
+        await EraseMemoriesAsync(context.OwnerId, ct);
+        await context.ReportAsync(0.3, "memories erased", ct);
+        var tables = await database.AsWorker().QueryAsync(
+            TablesWithOwner, [database.Schema], reader => (Name: reader.GetString(0), ByWorker: reader.GetBoolean(1)), ct);
+        var erased = await EraseTablesAsync(context.OwnerId, tables, ct);
+        await database.AsWorker().CreateBatch()
+            .Add("delete from tasks where owner_id = $1 and id <> $2", [context.OwnerId, context.Id])
+            .Add("delete from users where owner_id = $1", [context.OwnerId])
+            .ExecuteAsync(ct);
+        return JsonSerializer.SerializeToElement(new { rows = erased });
+    }
+
+    private async Task EraseMemoriesAsync(Guid owner, CancellationToken ct)
+    {
+        using var client = clients.CreateClient(ClientName);
+        using var request = new HttpRequestMessage(HttpMethod.Delete, $"/api/memories?userId={owner}");
+        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", tokens.Issue(owner, ["memory.read", "memory.write"]));
+        using var response = await client.SendAsync(request, ct);
+        if (response.StatusCode is not HttpStatusCode.NotFound)
+        {
+            response.EnsureSuccessStatusCode();
+        }
+    }
+
+    public const string ClientName = "account erasure";
+
+    private async Task<long> EraseTablesAsync(Guid owner, List<(string Name, bool ByWorker)> tables, CancellationToken ct)
+    {
+        var erased = 0L;
+        for (var pass = 0; tables.Count > 0; pass++)
+        {
+            var waiting = new List<(string, bool)>();
+            foreach (var table in tables)
+            {
+                try
+                {
+                    var scope = table.ByWorker ? database.AsWorker() : database.ForOwner(owner);
+                    erased += await scope.ExecuteAsync($"delete from {table.Name} where owner_id = $1", [owner], ct);
+                }
+                catch (PostgresException error) when (error.SqlState is PostgresErrorCodes.ForeignKeyViolation && pass < MaxPasses)
+                {
+                    waiting.Add(table);
+                }
+            }
+
+            tables = waiting;
+        }
+
+        return erased;
+    }
+
+    /// <summary>Quoted names; the account's own row and this task go last, and not from here.</summary>
+    private const string TablesWithOwner =
+        """
+        select format('%I.%I', n.nspname, c.relname), not has_table_privilege('agentflow_app', c.oid, 'delete')
+        from pg_class c
+        join pg_namespace n on n.oid = c.relnamespace
+        join pg_attribute a on a.attrelid = c.oid and a.attname = 'owner_id' and not a.attisdropped
+        where n.nspname = $1 and c.relkind in ('r', 'p') and not c.relispartition and c.relname not in ('users', 'tasks')
+          and (has_table_privilege('agentflow_app', c.oid, 'delete') or has_table_privilege('agentflow_worker', c.oid, 'delete'))
+        order by c.relname
+        """;
+}
