@@ -12,9 +12,14 @@ public static class ContractJson
     /// <summary>Shared, frozen options; thread-safe.</summary>
     public static JsonSerializerOptions Options { get; } = Freeze(Configure(new JsonSerializerOptions(JsonSerializerDefaults.Web)));
 
-    /// <summary>For readers of our own streams that must outlive newer servers: as <see cref="Options"/>, but unknown members are skipped.</summary>
+    /// <summary>For readers of our own streams that must outlive newer servers: as <see cref="Options"/>, but unknown members are skipped, and
+    /// optionals that were left out (a page number, a tool's error) are null.</summary>
     public static JsonSerializerOptions Lenient { get; } = Freeze(
-        new JsonSerializerOptions(Options) { UnmappedMemberHandling = JsonUnmappedMemberHandling.Skip });
+        new JsonSerializerOptions(Options)
+        {
+            UnmappedMemberHandling = JsonUnmappedMemberHandling.Skip,
+            RespectRequiredConstructorParameters = false,
+        });
 
     /// <summary>Applies the contract's rules to options that somebody else made, such as ASP.NET Core's.</summary>
     public static JsonSerializerOptions Configure(JsonSerializerOptions options)

@@ -120,9 +120,14 @@ internal sealed class RunStream(ApiClient api, TimeProvider time)
             {
                 return await _events!.MoveNextAsync() ? _events.Current : null;
             }
-            catch (Exception fault) when (fault is JsonException || ApiClient.IsConnectionFault(fault, cancellationToken))
+            catch (Exception fault) when (ApiClient.IsConnectionFault(fault, cancellationToken))
             {
                 return null;
+            }
+            catch (JsonException fault)
+            {
+                // Asking again would bring the same event.
+                throw new ApiException(new ApiProblem(200, "unreadable", "AgentFlow's API sent an event that could not be read. Load the page anew."), fault);
             }
         }
 

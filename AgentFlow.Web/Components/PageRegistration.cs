@@ -18,6 +18,10 @@ internal static class PageRegistration
             options.DetailedErrors = builder.Environment.IsDevelopment();
         });
         builder.Services.AddScoped<Workspace>();
+
+        // The key ring is read when it is first needed: at the start the API may not be there yet.
+        foreach (var eager in builder.Services.Where(service => service.ImplementationType?.Name is "DataProtectionHostedService").ToArray())
+            builder.Services.Remove(eager);
         return builder;
     }
 

@@ -1,8 +1,4 @@
 using System.Net;
-using System.Net.Http.Headers;
-using System.Text;
-using AgentFlow.Contracts;
-using AgentFlow.Contracts.Chat;
 using AgentFlow.ServiceDefaults.Problems;
 using AgentFlow.Web.Api;
 using Microsoft.AspNetCore.Antiforgery;
@@ -46,16 +42,18 @@ internal static class FileEndpoints
         }
     }
 
-    private static async Task<IResult> DownloadAsync(Guid id, HttpContext context, ApiClient api)
+    private static Task<IResult> DownloadAsync(Guid id, HttpContext context, ApiClient api) => PassAsync(context, api, $"api/documents/{id}/content", "document");
+
+    /// <summary>An answer of the API as a download: whatever was uploaded is never shown as a page of this origin.</summary>
+    private static async Task<IResult> PassAsync(HttpContext context, ApiClient api, string path, string name)
     {
         try
         {
-            var response = await api.OpenAsync(() => ApiClient.Streaming(HttpMethod.Get, $"api/documents/{id}/content"), context.RequestAborted);
+            var response = await api.OpenAsync(() => ApiClient.Streaming(HttpMethod.Get, path), context.RequestAborted);
             context.Response.RegisterForDispose(response);
-            var name = response.Content.Headers.ContentDisposition?.FileNameStar ?? response.Content.Headers.ContentDisposition?.FileName?.Trim('"') ?? "document";
-
-            // Whatever was uploaded is never shown as a page of this origin.
-            return TypedResults.Stream(await response.Content.ReadAsStreamAsync(context.RequestAborted), "application/octet-stream", name);
+            var given = response.Content.Headers.ContentDisposition;
+            return TypedResults.Stream(
+                await response.Content.ReadAsStreamAsync(context.RequestAborted), "application/octet-stream", given?.FileNameStar ?? given?.FileName?.Trim('"') ?? name);
         }
         catch (ApiException refusal)
         {
@@ -63,28 +61,8 @@ internal static class FileEndpoints
         }
     }
 
-    private static async Task<IResult> ExportAsync(Guid id, HttpContext context, ApiClient api)
-    {
-        try
-        {
-            var text = new StringBuilder();
-            string? cursor = null;
-            do
-            {
-                var more = cursor is null ? "" : "&cursor=" + Uri.EscapeDataString(cursor);
-                var page = await api.GetAsync<Page<HistoryMessage>>($"api/chat/{id}/history?limit=200{more}", context.RequestAborted);
-                foreach (var message in page.Items)
-                    ConversationExport.Append(text, message);
-                cursor = page.NextCursor;
-            }
-            while (cursor is not null);
-            return TypedResults.File(Encoding.UTF8.GetBytes(text.ToString()), "text/markdown; charset=utf-8", $"conversation-{id}.md");
-        }
-        catch (ApiException refusal)
-        {
-            return Refuse(refusal.Problem);
-        }
-    }
+    private static Task<IResult> ExportAsync(Guid id, HttpContext context, ApiClient api) =>
+        PassAsync(context, api, $"api/chat/{id}/export?format=markdown", $"conversation-{id}.md");
 
     private static async Task<bool> IsOwnPageAsync(HttpContext context, IAntiforgery antiforgery) =>
         context.Request.Headers.ContainsKey("RequestVerificationToken") && await antiforgery.IsRequestValidAsync(context);

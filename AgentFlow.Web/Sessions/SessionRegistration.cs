@@ -34,8 +34,7 @@ internal static class SessionRegistration
         services.AddCascadingAuthenticationState();
         services.AddDataProtection().SetApplicationName("agentflow-web");
 
-        // The ring is read when it is first needed: at the start the API may not be there yet. Keys are sealed by the vault, not by an encryptor.
-        services.Remove(services.Single(service => service.ImplementationType?.Name is "DataProtectionHostedService"));
+        // Keys are sealed by the vault, not by an encryptor of data protection, which warns that it has none.
         builder.Logging.AddFilter("Microsoft.AspNetCore.DataProtection.KeyManagement.XmlKeyManager", LogLevel.Error);
         services.AddSingleton<KeyRingRepository>();
         services.AddSingleton<IConfigureOptions<KeyManagementOptions>, KeyRingOptions>();

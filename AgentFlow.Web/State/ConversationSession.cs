@@ -44,7 +44,10 @@ internal sealed class ConversationSession(ApiClient api, RunStream stream, TimeP
             await GuardAsync(() => LoadAsync(known, leaving), leaving);
     }
 
-    /// <summary>Asks and follows the run to its end. A refusal takes the question back and is told in <see cref="Problem"/>.</summary>
+    /// <summary>
+    /// Asks and follows the run to its end. A refusal takes the question back and is told in <see cref="Problem"/>. When the parent is a question
+    /// with this very text, that question is answered once more.
+    /// </summary>
     /// <returns>False when the API refused, so that the text can go back to where it was written.</returns>
     public async Task<bool> AskAsync(ChatRequest request, MessageId? parent)
     {
@@ -122,8 +125,8 @@ internal sealed class ConversationSession(ApiClient api, RunStream stream, TimeP
 
     private async Task<RunId?> ActiveRunAsync(ConversationId id, List<HistoryMessage> history, CancellationToken leaving)
     {
-        var listed = await api.GetAsync<Page<ConversationSummary>>("api/chat?limit=100", leaving);
-        return listed.Items.FirstOrDefault(conversation => conversation.Id == id)?.ActiveRunId
+        var conversation = await api.GetAsync<ConversationSummary>($"api/chat/{id}", leaving);
+        return conversation.ActiveRunId
             ?? history.LastOrDefault(message => message.Status is RunStatus.Queued or RunStatus.Running or RunStatus.AwaitingApproval)?.RunId;
     }
 

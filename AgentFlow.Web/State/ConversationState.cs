@@ -26,6 +26,9 @@ internal sealed record ConversationState
     /// <summary>The answer that the active run writes; null until the run has started.</summary>
     public MessageId? ActiveMessage { get; init; }
 
+    /// <summary>The question that the next answer belongs to; null: the last message shown.</summary>
+    public MessageId? AnswersTo { get; init; }
+
     /// <summary>Runs that go before the active one; 0 when it runs.</summary>
     public int Ahead { get; init; }
 
@@ -60,13 +63,16 @@ internal sealed record ConversationState
     /// <param name="parent">The message that it follows; null at the start.</param>
     public ConversationState Ask(string text, MessageId localId, MessageId? parent, DateTimeOffset now)
     {
+        if (parent is { } known && Messages.Find(message => message.Id == known) is { Role: ChatRole.User } question && question.Text == text)
+            return this with { AnswersTo = question.Id };
         var asked = new MessageView { Id = localId, ParentId = parent, Role = ChatRole.User, Text = text, CreatedAt = now };
-        return (this with { Messages = Messages.Add(asked) }).Choose(asked);
+        return (this with { Messages = Messages.Add(asked), AnswersTo = localId }).Choose(asked);
     }
 
     /// <summary>Takes back a question that the API refused.</summary>
     public ConversationState Withdraw(MessageId localId) => this with
     {
+        AnswersTo = null,
         Messages = Messages.RemoveAll(message => message.Id == localId),
         Chosen = Chosen.RemoveRange(Chosen.Where(choice => choice.Value == localId).Select(choice => choice.Key)),
     };
@@ -114,7 +120,7 @@ internal sealed record ConversationState
     private ConversationState Start(RunStarted started)
     {
         var at = Messages.FindIndex(message => message.Id == started.MessageId);
-        var parent = at < 0 ? Branch().LastOrDefault()?.Id : Messages[at].ParentId;
+        var parent = at >= 0 ? Messages[at].ParentId : AnswersTo ?? Branch().LastOrDefault()?.Id;
 
         // A replay from the start writes the answer anew; what the history knew of it would be said twice.
         var answer = new MessageView
@@ -129,7 +135,7 @@ internal sealed record ConversationState
             CreatedAt = started.At,
         };
         var messages = at < 0 ? Messages.Add(answer) : Messages.SetItem(at, answer);
-        return (this with { Id = started.ConversationId, Messages = messages, ActiveMessage = answer.Id, Ahead = 0 }).Choose(answer);
+        return (this with { Id = started.ConversationId, Messages = messages, ActiveMessage = answer.Id, AnswersTo = null, Ahead = 0 }).Choose(answer);
     }
 
     private ConversationState Change(RunEvent evt)

@@ -80,11 +80,10 @@ internal sealed class Workspace(ApiClient api, SessionAccess session)
         {
             User = await session.UserAsync(cancellationToken);
             var models = api.GetAsync<ModelList>("api/models", cancellationToken);
-            var agents = api.GetAsync<Page<AgentInfo>>("api/agents", cancellationToken);
             var conversations = RefreshConversationsAsync(cancellationToken);
             await conversations;
             (Models, DefaultModel) = await models is { } known ? (known.Items, known.Default) : ([], null);
-            Agents = (await agents).Items;
+            await RefreshAgentsAsync(cancellationToken);
         }
         catch (ApiException refusal)
         {

@@ -16,6 +16,9 @@ public sealed partial class ChatPage
     private const int FirstMessages = 60;
     private const int MoreMessages = 100;
 
+    /// <summary>Stands for the start of the conversation where a sibling of its first message is meant.</summary>
+    private static readonly MessageId Start = default;
+
     private ConversationSession? _session;
     private RenderPacer? _pacer;
     private Composer? _composer;
@@ -86,7 +89,7 @@ public sealed partial class ChatPage
             ConversationId = session.State.Id,
             Agent = _agent ?? (session.State.Id is null ? Workspace.User?.DefaultAgent : null),
             SelectedText = _quote,
-            ParentMessageId = session.State.Id is null ? null : parent,
+            ParentMessageId = session.State.Id is null ? null : parent ?? Start,
         };
         _quote = null;
         var accepted = await session.AskAsync(request, parent);
@@ -96,7 +99,7 @@ public sealed partial class ChatPage
 
     /// <summary>The same question once more; its answer stands beside the first one.</summary>
     internal Task RegenerateAsync(MessageView answer) =>
-        _session?.State.Messages.Find(message => message.Id == answer.ParentId) is { } question ? AskAsync(question.Text, question.ParentId) : Task.CompletedTask;
+        _session?.State.Messages.Find(message => message.Id == answer.ParentId) is { } question ? AskAsync(question.Text, question.Id) : Task.CompletedTask;
 
     internal void Step(MessageView message, int by)
     {
@@ -155,6 +158,7 @@ public sealed partial class ChatPage
         {
             Id = id.Value;
             Navigation.NavigateTo("/c/" + id, replace: true);
+            _ = InvokeAsync(RefreshListAsync);
         }
 
         if (_wasBusy != session.IsBusy)
