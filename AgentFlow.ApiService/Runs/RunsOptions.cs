@@ -23,9 +23,9 @@ internal sealed class RunsOptions
     [Range(typeof(TimeSpan), "00:00:00.1", "00:05:00")]
     public TimeSpan KeepAlive { get; set; } = TimeSpan.FromSeconds(15);
 
-    /// <summary>How long the first byte of a stream waits for the model's first sign of life, so that a provider that is down can still be told by a status code; 0 to 10 s. Default 250 ms.</summary>
+    /// <summary>How long the first byte of a stream waits for the model's first sign of life, so that a provider that is down can still be told by a status code; 0 to 10 s. Default 500 ms.</summary>
     [Range(typeof(TimeSpan), "00:00:00", "00:00:10")]
-    public TimeSpan FirstByteHold { get; set; } = TimeSpan.FromMilliseconds(250);
+    public TimeSpan FirstByteHold { get; set; } = TimeSpan.FromMilliseconds(500);
 
     /// <summary>A process that has not renewed its lease for this long is dead and its runs are closed, 2 s to 5 min. Default 6 s.</summary>
     [Range(typeof(TimeSpan), "00:00:02", "00:05:00")]

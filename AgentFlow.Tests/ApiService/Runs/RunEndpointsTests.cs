@@ -21,7 +21,7 @@ public sealed class RunEndpointsTests : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         _database = await PostgresCluster.Shared.CreateDatabaseAsync();
-        _host = await RunsHost.StartAsync(_database, (run, writer, ct) => _agent(run, writer, ct), ("Runs:KeepAlive", "00:00:00.2"), ("Runs:FirstByteHold", "00:00:00.05"));
+        _host = await RunsHost.StartAsync(_database, (run, writer, ct) => _agent(run, writer, ct), ("Runs:KeepAlive", "00:00:00.2"), ("Runs:FirstByteHold", "00:00:02"));
     }
 
     public ValueTask DisposeAsync() => _host.DisposeAsync();
@@ -229,11 +229,17 @@ public sealed class RunEndpointsTests : IAsyncLifetime
     [InlineData(OnDisconnect.Continue, RunStatus.Completed)]
     public async Task A_client_that_leaves_stops_its_run_only_if_it_said_so(OnDisconnect policy, RunStatus expected)
     {
-        var stopped = new TaskCompletionSource();
+        var stopped = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         _agent = async (run, writer, ct) =>
         {
-            using var registration = ct.Register(() => stopped.TrySetResult());
-            await TestAgents.Paused(_goOn.Task)(run, writer, ct);
+            try
+            {
+                await TestAgents.Paused(_goOn.Task)(run, writer, ct);
+            }
+            finally
+            {
+                stopped.TrySetResult();
+            }
         };
         RunId id;
         using (var response = await RunsHost.ChatAsync(_host.Client, new() { Message = "a", OnDisconnect = policy }))

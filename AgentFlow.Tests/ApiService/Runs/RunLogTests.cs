@@ -116,11 +116,17 @@ public sealed class RunLogTests : IAsyncLifetime
     [Fact]
     public async Task A_process_that_lost_its_lease_stops_its_runs_and_goes_on_under_another_name()
     {
-        var stopped = new TaskCompletionSource();
+        var stopped = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         _agent = async (run, writer, ct) =>
         {
-            using var registration = ct.Register(() => stopped.TrySetResult());
-            await TestAgents.Paused(_goOn.Task)(run, writer, ct);
+            try
+            {
+                await TestAgents.Paused(_goOn.Task)(run, writer, ct);
+            }
+            finally
+            {
+                stopped.TrySetResult();
+            }
         };
         using var response = await RunsHost.ChatAsync(_host.Client, new() { Message = "a" });
         await Sql.ExecuteAsync(_database, "delete from agentflow_api.run_hosts");
