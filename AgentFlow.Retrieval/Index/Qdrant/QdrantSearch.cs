@@ -18,7 +18,7 @@ internal sealed class QdrantSearch(QdrantClient client, string collection, Guid 
     private const int MaxSecondLimit = 2_000;
 
     private readonly Dictionary<Guid, Found> _found = [];
-    private readonly ReadOnlyMemory<float>? _vector = query.Vector is { Length: > 0 } vector ? vector : null;
+    private readonly ReadOnlyMemory<float>? _vector = query.Vector is { Length: > 0 } ? query.Vector : null;
     private readonly IReadOnlyList<uint> _terms = query.Text is null ? [] : Analyzer.Query(query.Text);
 
     public async Task<IReadOnlyList<IndexHit>> RunAsync(CancellationToken ct)

