@@ -1,5 +1,6 @@
 using AgentFlow.ApiService.Agents;
 using AgentFlow.ApiService.Chat;
+using AgentFlow.ApiService.Admin;
 using AgentFlow.ApiService.Documents;
 using AgentFlow.ApiService.Documents.Extraction;
 using AgentFlow.ApiService.Edges;
@@ -20,8 +21,9 @@ namespace AgentFlow.ApiService;
 /// <summary>Registration and mapping, in the order in which a request meets the parts.</summary>
 internal static class Program
 {
-    public static Task<int> Main(string[] args) => ExtractVerb.IsAskedFor(args)
-        ? Task.FromResult(ExtractVerb.Run(args))
+    public static Task<int> Main(string[] args) =>
+        ExtractVerb.IsAskedFor(args) ? Task.FromResult(ExtractVerb.Run(args))
+        : UserCommand.IsAskedFor(args) ? UserCommand.RunAsync(args)
         : ServiceProcess.RunAsync(() => Build(args));
 
     internal static WebApplication Build(string[] args, Action<WebApplicationBuilder>? configure = null)
@@ -39,6 +41,7 @@ internal static class Program
         builder.Services.AddAgents();
         builder.AddMemories();
         builder.AddWebSessions();
+        builder.AddAdmin();
         builder.AddOpenApiDocs();
 
         var app = builder.Build();
@@ -51,6 +54,7 @@ internal static class Program
         app.MapModels();
         app.MapMemories();
         app.MapWebSessions();
+        app.MapAdmin();
         app.MapOpenApiDocs();
         Policies.RequireEverywhere(app);
         return app;

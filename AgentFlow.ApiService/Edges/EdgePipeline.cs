@@ -1,5 +1,6 @@
 using System.Net;
 using AgentFlow.ApiService.Limits;
+using AgentFlow.ServiceDefaults.Idempotency;
 using AgentFlow.ServiceDefaults.Settings;
 using Microsoft.AspNetCore.Cors.Infrastructure;
 using Microsoft.AspNetCore.HostFiltering;
@@ -12,7 +13,7 @@ namespace AgentFlow.ApiService.Edges;
 
 /// <summary>
 /// What a request passes before a route's handler, in this order: (outer: telemetry and problem details) forwarded headers, host filter,
-/// HTTPS, security headers, routing, CORS, authentication, rate limit, request log, content rules, time limit, authorization.
+/// HTTPS, security headers, routing, CORS, authentication, rate limit, request log, content rules, time limit, authorization, idempotency.
 /// </summary>
 internal static class EdgePipeline
 {
@@ -40,6 +41,7 @@ internal static class EdgePipeline
             hosts.IncludeFailureMessage = false;
         });
         services.AddHostFiltering(static _ => { });
+        services.AddIdempotency();
         services.AddCors();
         services.AddOptions<CorsOptions>().Configure<IOptions<CorsOriginOptions>>((cors, origins) => cors.AddDefaultPolicy(policy => policy
             .WithOrigins([.. origins.Value.Origins])
@@ -75,6 +77,7 @@ internal static class EdgePipeline
         app.UseMiddleware<ContentRules>();
         app.UseRequestTimeouts();
         app.UseAuthorization();
+        app.UseIdempotency();
         return app;
     }
 

@@ -28,6 +28,7 @@ public sealed class ApiHost : IAsyncLifetime
     private readonly Dictionary<string, string?> settings = new(StringComparer.OrdinalIgnoreCase);
     private readonly Action<WebApplicationBuilder>? configure;
     private WebApplication? app;
+    private WebApplication? memory;
     private int users;
 
     public ApiHost()
@@ -77,6 +78,11 @@ public sealed class ApiHost : IAsyncLifetime
             ConnectionString = settings.GetValueOrDefault("ConnectionStrings:agentflow-api") ?? await PostgresCluster.Shared.CreateDatabaseAsync();
         }
 
+        if (settings.ContainsKey("Test:Memory") && memory is null)
+        {
+            await StartMemoryAsync();
+        }
+
         app = global::AgentFlow.ApiService.Program.Build([], Configure);
         RouteCoverage.Declare("api", app);
         await app.StartAsync(TestContext.Current.CancellationToken);
@@ -107,6 +113,36 @@ public sealed class ApiHost : IAsyncLifetime
         {
             await StopAsync();
         }
+
+        if (memory is not null)
+        {
+            await memory.StopAsync(CancellationToken.None);
+            await memory.DisposeAsync();
+        }
+    }
+
+    /// <summary>The memory service beside it, where settings have <c>Test:Memory</c>; stopped only at the end.</summary>
+    public WebApplication Memory => memory!;
+
+    private async Task StartMemoryAsync()
+    {
+        var database = await PostgresCluster.Shared.CreateDatabaseAsync();
+        memory = global::AgentFlow.MemoryService.MemoryServiceApplication.Build([], builder =>
+        {
+            builder.Environment.EnvironmentName = "Development";
+            builder.WebHost.UseUrls("http://127.0.0.1:0");
+            builder.Logging.ClearProviders();
+            builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>
+            {
+                ["ConnectionStrings:agentflow-memory"] = database,
+                ["Logging:LogLevel:Default"] = "Warning",
+                ["Auth:Keys"] = SharedKeys,
+                ["Postgres:MaxPoolSize"] = "8",
+            });
+            builder.Configuration.AddInMemoryCollection(settings);
+        });
+        await memory.StartAsync(TestContext.Current.CancellationToken);
+        settings["services:memory:http:0"] = memory.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
     }
 
     /// <summary>A client without credentials. No redirects, no cookies.</summary>

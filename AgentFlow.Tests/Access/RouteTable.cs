@@ -1,0 +1,86 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Routing;
+using AgentFlow.Tests.Support;
+
+namespace AgentFlow.Tests.Access;
+
+/// <summary>Who gets in, as decided by people: one line a route. A route that is not here fails the matrix, whatever its code says.</summary>
+internal static class RouteTable
+{
+    /// <summary>method, route, access; the words are those of <see cref="AccessMatrixTests"/>.</summary>
+    private const string Declared =
+        """
+        GET    /health                            anyone
+        GET    /ready                             anyone
+        GET    /openapi/{documentName}.json       anyone
+        GET    /api/auth/registration             anyone
+        POST   /api/auth/register                 anyone
+        POST   /api/auth/login                    anyone
+        POST   /api/auth/refresh                  anyone
+        POST   /api/auth/logout                   person
+        POST   /api/auth/logout-all               person
+        POST   /api/auth/password                 person
+        GET    /api/auth/me                       read
+        PATCH  /api/auth/me                       write
+        GET    /api/auth/keys                     person
+        POST   /api/auth/keys                     person
+        DELETE /api/auth/keys/{id}                person
+        GET    /api/admin/users                   admin
+        GET    /api/admin/users/{id}              admin
+        PATCH  /api/admin/users/{id}              admin
+        DELETE /api/admin/users/{id}              admin
+        POST   /api/admin/users/{id}/reset-password admin
+        GET    /api/admin/invites                 admin
+        POST   /api/admin/invites                 admin
+        DELETE /api/admin/invites/{id:guid}       admin
+        GET    /api/admin/stats                   admin
+        GET    /api/admin/audit                   admin
+        GET    /api/admin/health                  admin
+        GET    /api/admin/configuration           admin
+        GET    /internal/web/sessions/{key:length(64)}    web
+        PUT    /internal/web/sessions/{key:length(64)}    web
+        DELETE /internal/web/sessions/{key:length(64)}    web
+        GET    /internal/web/keys                 web
+        POST   /internal/web/keys                 web
+        GET    /api/models                        read
+        POST   /api/documents                     documents-write
+        GET    /api/documents                     documents-read
+        GET    /api/documents/{id}                documents-read
+        DELETE /api/documents/{id}                documents-write
+        GET    /api/documents/{id}/content        documents-read
+        GET    /api/documents/{id}/text           documents-read
+        GET    /api/documents/{id}/chunks         documents-read
+        POST   /api/documents/{id}/retry          documents-write
+        POST   /api/documents/search              documents-read
+        GET    /api/memories                      memory-read
+        POST   /api/memories                      memory-write
+        DELETE /api/memories                      memory-write
+        GET    /api/memories/{id}                 memory-read
+        PATCH  /api/memories/{id}                 memory-write
+        DELETE /api/memories/{id}                 memory-write
+        GET    /api/memories/{id}/history         memory-read
+        POST   /api/memories/search               memory-read
+        """;
+
+    public static IReadOnlyDictionary<string, string> Access { get; } = Declared.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+        .Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+        .ToDictionary(words => $"{words[0]} {words[1]}", words => words[2], StringComparer.Ordinal);
+
+    /// <summary>Every route of a service with its method, as <c>GET /api/x/{id}</c>.</summary>
+    public static IReadOnlyList<(string Method, RouteEndpoint Endpoint, string Name)> Of(WebApplication app) =>
+    [
+        .. ((IEndpointRouteBuilder)app).DataSources.SelectMany(source => source.Endpoints).OfType<RouteEndpoint>()
+            .SelectMany(endpoint => RouteCoverage.Methods(endpoint).Select(method => (method, endpoint, $"{method} /{endpoint.RoutePattern.RawText?.Trim('/')}")))
+            .Where(route => !route.Item3.Contains("/openapi/", StringComparison.Ordinal) || route.method == "GET"),
+    ];
+
+    /// <summary>The address of a route with each parameter filled in.</summary>
+    public static string Fill(RouteEndpoint endpoint, Func<string, string> value) => "/" + string.Join('/', endpoint.RoutePattern.PathSegments.Select(segment =>
+        string.Concat(segment.Parts.Select(part => part switch
+        {
+            Microsoft.AspNetCore.Routing.Patterns.RoutePatternParameterPart parameter => value(parameter.Name),
+            Microsoft.AspNetCore.Routing.Patterns.RoutePatternLiteralPart literal => literal.Content,
+            Microsoft.AspNetCore.Routing.Patterns.RoutePatternSeparatorPart separator => separator.Content,
+            _ => "",
+        }))));
+}
