@@ -11,8 +11,10 @@ using AgentFlow.ApiService.Memories;
 using AgentFlow.ApiService.WebSessions;
 using AgentFlow.ApiService.OpenApi;
 using AgentFlow.ApiService.Runs;
+using AgentFlow.ApiService.Tasks;
 using AgentFlow.ServiceDefaults;
 using AgentFlow.ServiceDefaults.Hosting;
+using AgentFlow.ServiceDefaults.Idempotency;
 using AgentFlow.ServiceDefaults.Postgres;
 using AgentFlow.ServiceDefaults.Queue;
 
@@ -35,9 +37,10 @@ internal static class Program
         builder.AddEdges();
         builder.AddIdentity();
         builder.AddLimits();
-        builder.Services.AddTaskQueue();
+        builder.Services.AddTaskQueue().AddIdempotency();
         builder.Services.AddRuns().AddChat();
         builder.Services.AddDocuments();
+        builder.Services.AddBackgroundTasks();
         builder.Services.AddAgents();
         builder.AddMemories();
         builder.AddWebSessions();
@@ -47,10 +50,12 @@ internal static class Program
         var app = builder.Build();
         app.UseServiceDefaults();
         app.UseEdges();
+        app.UseIdempotency();
         app.MapDefaultEndpoints();
         app.MapIdentity();
         app.MapChat();
         app.MapDocuments();
+        app.MapTasks();
         app.MapModels();
         app.MapMemories();
         app.MapWebSessions();

@@ -55,4 +55,8 @@ internal sealed class DocumentOptions
     /// <summary>Texts handed to the embedder in one call, 1 to 2,048. Default 64.</summary>
     [Range(1, 2_048)]
     public int EmbeddingBatch { get; set; } = 64;
+
+    /// <summary>How often documents whose worker is gone are looked for. Default 5 s, 0.1 s to 1 h.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.1", "01:00:00")]
+    public TimeSpan UpkeepInterval { get; set; } = TimeSpan.FromSeconds(5);
 }

@@ -29,6 +29,9 @@ internal static class DocumentRegistration
         services.AddSingleton<ChunkTruth>();
         services.AddSingleton<ChunkTail>();
         services.AddSingleton<DocumentSearch>();
+        services.AddSingleton<Reembedding>();
+        services.AddSingleton<DocumentUpkeep>();
+        services.AddHostedService(provider => provider.GetRequiredService<DocumentUpkeep>());
         services.AddSingleton(provider => VectorIndex.InProcess(
             provider.GetRequiredService<ChunkTruth>(), provider.GetRequiredService<EmbeddingSpace>(), new InProcessIndexOptions()));
         services.AddIndexOutbox<ChunkOutbox>();

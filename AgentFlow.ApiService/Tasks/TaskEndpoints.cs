@@ -1,0 +1,144 @@
+using System.Net.ServerSentEvents;
+using System.Runtime.CompilerServices;
+using System.Threading.Channels;
+using AgentFlow.ApiService.Documents;
+using AgentFlow.ApiService.Identity;
+using AgentFlow.ApiService.Limits;
+using AgentFlow.Contracts;
+using AgentFlow.Contracts.Tasks;
+using AgentFlow.ServiceDefaults.Idempotency;
+using AgentFlow.ServiceDefaults.Problems;
+using AgentFlow.ServiceDefaults.Queue;
+using Microsoft.AspNetCore.Http.HttpResults;
+
+namespace AgentFlow.ApiService.Tasks;
+
+/// <summary>Background work: asking for it, watching it, stopping it and trying it again.</summary>
+internal static class TaskEndpoints
+{
+    private const int MaxPage = 200;
+
+    /// <summary>How often a stream looks even if nobody told it of a change.</summary>
+    private static readonly TimeSpan PollInterval = TimeSpan.FromSeconds(5);
+
+    public static void MapTasks(this IEndpointRouteBuilder routes)
+    {
+        var tasks = routes.MapGroup("/api/tasks").WithTags("Tasks").RequireAuthorization(Policies.Chat);
+        tasks.MapPost("/", CreateAsync).LimitAs(LimitKind.Chat).WithIdempotency().WithName("CreateTask").WithSummary("Starts work in the background")
+            .ProducesProblem(400).ProducesProblem(404);
+        tasks.MapGet("/", ListAsync).WithName("ListTasks").WithSummary("The caller's tasks, newest first").ProducesProblem(400);
+        tasks.MapGet("/{id}", GetAsync).WithName("GetTask").WithSummary("One task with its progress, result or error");
+        tasks.MapGet("/{id}/events", EventsAsync).Streams().WithName("GetTaskEvents").WithSummary("The task's state now and at every change, until it ends")
+            .Produces(200, contentType: "text/event-stream").ProducesProblem(404);
+        tasks.MapPost("/{id}/cancel", CancelAsync).WithName("CancelTask").WithSummary("Cancels what waits and asks what runs to stop; no error when it has ended");
+        tasks.MapPost("/{id}/replay", ReplayAsync).WithName("ReplayTask").WithSummary("Puts a failed, dead or cancelled task back with fresh attempts").ProducesProblem(409);
+    }
+
+    private static async Task<Results<AcceptedAtRoute<BackgroundTask>, ProblemHttpResult>> CreateAsync(
+        CreateTaskRequest request, HttpContext context, Caller caller, DurableQueue queue, DocumentStore documents, CancellationToken ct)
+    {
+        TaskKinds.Validate(request.Kind, request.Input);
+        Guid? id = request.Kind == TaskKinds.Ingest
+            ? (await documents.RetryAsync(caller.Owner, TaskKinds.Read<IngestAgain>(request.Input).DocumentId, ct))?.Value
+            : await queue.EnqueueAsync(new QueuedTask(caller.Owner.Value, request.Kind, request.Input) { Id = IdempotencyKey.DeriveId(context) }, ct);
+        return id is { } known && await queue.GetAsync(caller.Owner.Value, known, ct) is { } task
+            ? TypedResults.AcceptedAtRoute(Show(task), "GetTask", new { id = known })
+            : Problem.NotFound("document");
+    }
+
+    private static async Task<Results<Ok<Page<BackgroundTask>>, ProblemHttpResult>> ListAsync(
+        Caller caller, DurableQueue queue, CancellationToken ct, int limit = 50, string? cursor = null, BackgroundTaskStatus? status = null)
+    {
+        if (limit is < 1 or > MaxPage)
+            return Problem.Invalid("limit", $"limit is 1 to {MaxPage}.");
+        (DateTimeOffset At, Guid Id)? before = null;
+        if (cursor is not null && !TimeCursor.TryParse(cursor, out before))
+            return Problem.Result(StatusCodes.Status400BadRequest, "invalid_cursor", "The cursor is not one that this listing gave out.");
+        var rows = await queue.ListAsync(caller.Owner.Value, status?.ToString().ToLowerInvariant(), before, limit + 1, ct);
+        var page = TimeCursor.Page(rows, limit, task => (task.CreatedAt, task.Id));
+        return TypedResults.Ok(new Page<BackgroundTask>([.. page.Items.Select(Show)], page.NextCursor));
+    }
+
+    private static async Task<Results<Ok<BackgroundTask>, ProblemHttpResult>> GetAsync(string id, Caller caller, DurableQueue queue, CancellationToken ct) =>
+        await FindAsync(id, caller, queue, ct) is { } task ? TypedResults.Ok(Show(task)) : Problem.NotFound("task");
+
+    private static async Task<Results<ServerSentEventsResult<BackgroundTask>, ProblemHttpResult>> EventsAsync(
+        string id, Caller caller, DurableQueue queue, IHostApplicationLifetime lifetime, CancellationToken ct) =>
+        await FindAsync(id, caller, queue, ct) is { } task
+            ? TypedResults.ServerSentEvents(WatchAsync(caller.Owner.Value, task.Id, queue, lifetime.ApplicationStopping, ct))
+            : Problem.NotFound("task");
+
+    private static async Task<Results<Ok<BackgroundTask>, ProblemHttpResult>> CancelAsync(string id, Caller caller, DurableQueue queue, CancellationToken ct)
+    {
+        if (await FindAsync(id, caller, queue, ct) is not { } task)
+            return Problem.NotFound("task");
+        await queue.CancelAsync(caller.Owner.Value, task.Id, ct);
+        return TypedResults.Ok(Show(await queue.GetAsync(caller.Owner.Value, task.Id, ct) ?? task));
+    }
+
+    private static async Task<Results<Ok<BackgroundTask>, ProblemHttpResult>> ReplayAsync(string id, Caller caller, DurableQueue queue, CancellationToken ct)
+    {
+        if (await FindAsync(id, caller, queue, ct) is not { } task)
+            return Problem.NotFound("task");
+        if (task.Kind == TaskKinds.Ingest)
+            return Problem.Result(StatusCodes.Status409Conflict, "not_replayable", "A document is tried again by POST /api/documents/{id}/retry.");
+        return await queue.ReplayAsync(caller.Owner.Value, task.Id, ct)
+            ? TypedResults.Ok(Show(await queue.GetAsync(caller.Owner.Value, task.Id, ct) ?? task))
+            : Problem.Result(StatusCodes.Status409Conflict, "not_replayable", "Only a failed, dead or cancelled task can be put back.");
+    }
+
+    private static Task<TaskRecord?> FindAsync(string id, Caller caller, DurableQueue queue, CancellationToken ct) =>
+        TaskId.TryParse(id, null, out var task) ? queue.GetAsync(caller.Owner.Value, task.Value, ct) : Task.FromResult<TaskRecord?>(null);
+
+    private static async IAsyncEnumerable<SseItem<BackgroundTask>> WatchAsync(
+        Guid owner, Guid id, DurableQueue queue, CancellationToken stopping, [EnumeratorCancellation] CancellationToken ct)
+    {
+        using var ends = CancellationTokenSource.CreateLinkedTokenSource(ct, stopping);
+        var changes = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+        using var subscription = queue.OnChange(changed =>
+        {
+            if (changed is null || changed == id)
+                changes.Writer.TryWrite(true);
+        });
+        BackgroundTask? shown = null;
+        while (await queue.GetAsync(owner, id, ends.Token) is { } task)
+        {
+            var state = Show(task);
+            if (state != shown)
+                yield return new SseItem<BackgroundTask>(state, "task");
+            shown = state;
+            if (task.EndedAt is not null)
+                yield break;
+            await WaitAsync(changes.Reader, ends.Token);
+        }
+    }
+
+    private static async Task WaitAsync(ChannelReader<bool> changes, CancellationToken ct)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        limit.CancelAfter(PollInterval);
+        try
+        {
+            await changes.ReadAsync(limit.Token);
+        }
+        catch (OperationCanceledException) when (!ct.IsCancellationRequested)
+        {
+            // Nobody told of a change: look anyway.
+        }
+    }
+
+    private static BackgroundTask Show(TaskRecord task) => new()
+    {
+        Id = new TaskId(task.Id),
+        Kind = task.Kind,
+        Status = Enum.Parse<BackgroundTaskStatus>(task.Status, ignoreCase: true),
+        Progress = Math.Round(task.Progress, 3),
+        Step = task.Step,
+        Attempts = task.Attempts,
+        Result = task.Result,
+        Error = task.Error,
+        CreatedAt = task.CreatedAt,
+        StartedAt = task.StartedAt,
+        EndedAt = task.EndedAt,
+    };
+}

@@ -1,0 +1,116 @@
+using System.Text.Json;
+using AgentFlow.Contracts;
+using AgentFlow.ServiceDefaults.Problems;
+
+namespace AgentFlow.ApiService.Tasks;
+
+/// <summary>What <c>POST /api/tasks</c> can be asked for, and what each kind's input must be.</summary>
+internal static class TaskKinds
+{
+    /// <summary>A document once more: <see cref="IngestAgain"/>.</summary>
+    public const string Ingest = "ingest";
+
+    /// <summary>One turn of an agent: <see cref="BackgroundRun"/>.</summary>
+    public const string Run = "run";
+
+    /// <summary>Many questions, one answer each: <see cref="QuestionBatch"/>.</summary>
+    public const string Questions = "questions";
+
+    /// <summary>All of the caller's memories as the task's result.</summary>
+    public const string MemoryExport = "memory-export";
+
+    /// <summary>What an export gave: <see cref="MemoryImport"/>.</summary>
+    public const string MemoryImport = "memory-import";
+
+    /// <summary>The passages of all documents with the embedder that is configured now.</summary>
+    public const string Reembed = "reembed";
+
+    /// <summary>Everything of the kinds that are named: <see cref="EraseRequest"/>.</summary>
+    public const string Erase = "erase";
+
+    private const int MaxMessage = 50_000;
+    private const int MaxQuestions = 200;
+    private const int MaxImported = 10_000;
+
+    public static readonly IReadOnlyList<string> All = [Ingest, Run, Questions, MemoryExport, MemoryImport, Reembed, Erase];
+
+    /// <exception cref="ProblemException">400: an unknown kind, or an input that its kind does not take.</exception>
+    public static void Validate(string kind, JsonElement input)
+    {
+        switch (kind)
+        {
+            case Ingest:
+                Read<IngestAgain>(input);
+                break;
+            case Run:
+                CheckText(Read<BackgroundRun>(input).Message, "message");
+                break;
+            case Questions:
+                var batch = Read<QuestionBatch>(input);
+                if (batch.Questions.Count is 0 or > MaxQuestions)
+                    throw Invalid("questions", $"questions holds 1 to {MaxQuestions} texts.");
+                foreach (var question in batch.Questions)
+                    CheckText(question, "questions");
+                break;
+            case MemoryImport:
+                var import = Read<MemoryImport>(input);
+                if (import.Items.Count is 0 or > MaxImported || import.Items.Any(item => string.IsNullOrWhiteSpace(item.Text)))
+                    throw Invalid("items", $"items holds 1 to {MaxImported:N0} memories with a text each.");
+                break;
+            case Erase:
+                var erase = Read<EraseRequest>(input);
+                if (erase.What.Count == 0 || erase.What.Any(what => what is not (EraseRequest.Documents or EraseRequest.Memories)))
+                    throw Invalid("what", $"what names {EraseRequest.Documents}, {EraseRequest.Memories} or both.");
+                break;
+            case MemoryExport or Reembed:
+                if (input.ValueKind != JsonValueKind.Object || input.EnumerateObject().Any())
+                    throw Invalid("input", $"{kind} takes an empty object.");
+                break;
+            default:
+                throw Invalid("kind", $"kind is one of {string.Join(", ", All)}.");
+        }
+    }
+
+    /// <exception cref="ProblemException">400: not what the kind takes.</exception>
+    public static T Read<T>(JsonElement input)
+    {
+        try
+        {
+            return input.Deserialize<T>(ContractJson.Options) ?? throw Invalid("input", "input is an object.");
+        }
+        catch (JsonException error)
+        {
+            throw Invalid($"input{error.Path?.TrimStart('$')}", "The input is not what this kind of task takes.");
+        }
+    }
+
+    private static void CheckText(string text, string field)
+    {
+        if (string.IsNullOrWhiteSpace(text) || text.Length > MaxMessage)
+            throw Invalid(field, $"{field}: 1 to {MaxMessage:N0} characters.");
+    }
+
+    private static ProblemException Invalid(string field, string message) => new(StatusCodes.Status400BadRequest, "invalid_request", message)
+    {
+        Errors = new Dictionary<string, string[]>(StringComparer.Ordinal) { [field] = [message] },
+    };
+}
+
+internal sealed record IngestAgain(DocumentId DocumentId);
+
+internal sealed record BackgroundRun(string Message, string? Agent = null, string? Model = null, ConversationId? ConversationId = null);
+
+internal sealed record QuestionBatch(IReadOnlyList<string> Questions, string? Agent = null, string? Model = null);
+
+/// <summary>One answer of a batch, in the questions' order; either the answer or the problem.</summary>
+internal sealed record AnsweredQuestion(string Question, RunId? RunId = null, ConversationId? ConversationId = null, string? Answer = null, string? Error = null);
+
+internal sealed record ExportedMemory(string Text, DateTimeOffset? ObservedAt = null, JsonElement? Metadata = null);
+
+internal sealed record MemoryImport(IReadOnlyList<ExportedMemory> Items);
+
+internal sealed record EraseRequest(IReadOnlyList<string> What)
+{
+    public const string Documents = "documents";
+    public const string Memories = "memories";
+}
