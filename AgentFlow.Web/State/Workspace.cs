@@ -85,6 +85,11 @@ internal sealed class Workspace(ApiClient api, SessionAccess session)
             (Models, DefaultModel) = await models is { } known ? (known.Items, known.Default) : ([], null);
             await RefreshAgentsAsync(cancellationToken);
         }
+        catch (ApiException refusal) when (refusal.Problem.Status is StatusCodes.Status404NotFound)
+        {
+            // An older API without a list of agents: there is nothing to pick from.
+            Agents = [];
+        }
         catch (ApiException refusal)
         {
             Problem = refusal.Problem;

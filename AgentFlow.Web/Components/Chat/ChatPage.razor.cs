@@ -17,7 +17,7 @@ public sealed partial class ChatPage
     private const int MoreMessages = 100;
 
     /// <summary>Stands for the start of the conversation where a sibling of its first message is meant.</summary>
-    private static readonly MessageId Start = default;
+    private static readonly MessageId Start = new(Guid.Empty);
 
     private ConversationSession? _session;
     private RenderPacer? _pacer;
