@@ -15,11 +15,14 @@ internal interface IVectorIndex
     /// <summary>The union of the best by similarity and the best by words, each with both raw scores where they are known.</summary>
     Task<IReadOnlyList<IndexHit>> SearchAsync(Guid ownerId, IndexQuery query, CancellationToken ct);
 
-    /// <summary>Everything held, tombstones included, in pages; an index that keeps only loaded owners gives those.</summary>
+    /// <summary>Everything held, tombstones included, in pages by ascending id; an index that keeps only loaded owners gives those.</summary>
     IAsyncEnumerable<IReadOnlyList<IndexEntry>> ScanAsync(CancellationToken ct);
 
     /// <summary>Drops tombstones for good; other points and newer versions stay.</summary>
     Task PurgeAsync(IReadOnlyList<IndexEntry> tombstones, CancellationToken ct);
+
+    /// <summary>Whether the index is meant to hold an owner's points now; false for one that was not loaded into memory.</summary>
+    bool Holds(Guid ownerId);
 
     /// <summary>Cheap readiness probe; throws when the index can't answer.</summary>
     Task ProbeAsync(CancellationToken ct);

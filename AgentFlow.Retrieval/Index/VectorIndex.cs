@@ -1,32 +1,55 @@
 using AgentFlow.Retrieval.Embedding;
 using AgentFlow.Retrieval.Index.InProcess;
+using AgentFlow.Retrieval.Index.Qdrant;
 
 namespace AgentFlow.Retrieval.Index;
 
 /// <summary>
-/// The index of one service: the configured implementation, and the exact in-process one behind it for when that one is down.
+/// The index of one service: the configured implementation, and behind Qdrant the exact in-process one, which answers while Qdrant is down,
+/// slow, or not filled yet. Thread-safe.
 /// </summary>
 public sealed class VectorIndex
 {
-    private readonly IVectorIndex _primary;
-    private readonly IVectorIndex? _fallback;
+    /// <summary>What an answer's <see cref="IndexAnswer.Degraded"/> says when Qdrant did not give it.</summary>
+    public const string QdrantUnavailable = "qdrant";
 
-    internal VectorIndex(string name, IVectorIndex primary, IVectorIndex? fallback)
+    /// <summary>After a failed search Qdrant is left alone this long, so that an outage costs one wait and not one per search.</summary>
+    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(2);
+
+    private readonly IVectorIndex _primary;
+    private readonly InProcessIndex? _fallback;
+    private readonly TimeProvider _time;
+    private long _failedAt;
+
+    internal VectorIndex(string name, IVectorIndex primary, InProcessIndex? fallback, TimeProvider time)
     {
         Name = name;
         _primary = primary;
         _fallback = fallback;
+        _time = time;
     }
+
+    /// <summary><c>in-process</c> or <c>qdrant</c>.</summary>
+    public string Name { get; }
+
+    internal IVectorIndex Primary => _primary;
 
     /// <summary>The exact index in this process's memory, loaded owner by owner from the truth.</summary>
     public static VectorIndex InProcess(IIndexTruth truth, EmbeddingSpace space, InProcessIndexOptions options)
     {
         ArgumentNullException.ThrowIfNull(space);
-        return new VectorIndex("in-process", new InProcessIndex(truth, space.Dimensions, options), fallback: null);
+        return new VectorIndex("in-process", new InProcessIndex(truth, space.Dimensions, options), fallback: null, TimeProvider.System);
     }
 
-    /// <summary><c>in-process</c> or <c>qdrant</c>.</summary>
-    public string Name { get; }
+    /// <summary>Qdrant, with the exact index behind it. Nothing is asked of the server until the first use.</summary>
+    /// <param name="http">Without a base address, proxies and retries; kept for the process's life.</param>
+    public static VectorIndex Qdrant(
+        HttpClient http, QdrantOptions qdrant, IIndexTruth truth, EmbeddingSpace space, InProcessIndexOptions options, TimeProvider time)
+    {
+        ArgumentNullException.ThrowIfNull(space);
+        return new VectorIndex(
+            "qdrant", new QdrantIndex(http, qdrant, space, time), new InProcessIndex(truth, space.Dimensions, options), time);
+    }
 
     /// <summary>The same index as the given owner sees it.</summary>
     public OwnedIndex For(Guid ownerId) => new(this, ownerId);
@@ -41,6 +64,26 @@ public sealed class VectorIndex
         await _primary.WriteAsync(ownerId, writes, ct);
     }
 
-    internal async Task<IndexAnswer> SearchAsync(Guid ownerId, IndexQuery query, CancellationToken ct) =>
-        new(await _primary.SearchAsync(ownerId, query, ct));
+    internal async Task<IndexAnswer> SearchAsync(Guid ownerId, IndexQuery query, CancellationToken ct)
+    {
+        if (_fallback is null)
+            return new IndexAnswer(await _primary.SearchAsync(ownerId, query, ct));
+        var failedAt = Volatile.Read(ref _failedAt);
+        if (failedAt == 0 || _time.GetElapsedTime(failedAt) >= Pause)
+        {
+            try
+            {
+                var hits = await _primary.SearchAsync(ownerId, query, ct);
+                if (Interlocked.Exchange(ref _failedAt, 0) != 0)
+                    _fallback.Clear();
+                return new IndexAnswer(hits);
+            }
+            catch (QdrantException)
+            {
+                Volatile.Write(ref _failedAt, _time.GetTimestamp());
+            }
+        }
+
+        return new IndexAnswer(await _fallback.SearchAsync(ownerId, query, ct), QdrantUnavailable);
+    }
 }

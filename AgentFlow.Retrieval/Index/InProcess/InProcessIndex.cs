@@ -54,12 +54,16 @@ internal sealed class InProcessIndex(IIndexTruth truth, int dimensions, InProces
 
     public async IAsyncEnumerable<IReadOnlyList<IndexEntry>> ScanAsync([EnumeratorCancellation] CancellationToken ct)
     {
+        var entries = new List<IndexEntry>();
         foreach (var (ownerId, owner) in _owners)
         {
             if (!owner.IsReady)
                 await LoadOnce(ownerId, owner).WaitAsync(ct);
-            yield return owner.Table.Entries(ownerId);
+            entries.AddRange(owner.Table.Entries(ownerId));
         }
+
+        entries.Sort(static (x, y) => x.Id.CompareTo(y.Id));
+        yield return entries;
     }
 
     public Task PurgeAsync(IReadOnlyList<IndexEntry> tombstones, CancellationToken ct)
@@ -76,8 +80,13 @@ internal sealed class InProcessIndex(IIndexTruth truth, int dimensions, InProces
 
     public Task ProbeAsync(CancellationToken ct) => Task.CompletedTask;
 
+    public bool Holds(Guid ownerId) => _owners.ContainsKey(ownerId);
+
     /// <summary>Forgets an owner, so that the next search loads it anew: for changes that another process made.</summary>
     public void Invalidate(Guid ownerId) => _owners.TryRemove(ownerId, out _);
+
+    /// <summary>Forgets every owner: what is held may be behind what other processes wrote while this index was not asked.</summary>
+    public void Clear() => _owners.Clear();
 
     private Task LoadOnce(Guid ownerId, Loaded owner)
     {

@@ -55,16 +55,11 @@ internal sealed class QdrantIndex(HttpClient http, QdrantOptions options, Embedd
 
     public async Task PurgeAsync(IReadOnlyList<IndexEntry> tombstones, CancellationToken ct)
     {
-        if (tombstones.Count == 0)
-            throw new ArgumentException("There is nothing to purge.", nameof(tombstones));
         foreach (var collection in await _collections.ForWritesAsync(ct))
-        {
-            foreach (var group in tombstones.GroupBy(entry => entry.Version))
-            {
-                await _client.SendAsync(HttpMethod.Post, $"/collections/{collection}/points/delete?wait=true&ordering=strong", writer => WritePurge(writer, [.. group]), ct);
-            }
-        }
+            await PurgeFromAsync(collection, tombstones, ct);
     }
+
+    public bool Holds(Guid ownerId) => true;
 
     public async Task ProbeAsync(CancellationToken ct) => await _client.SendAsync(HttpMethod.Get, $"/collections/{_collections.Alias}", write: null, ct);
 
@@ -81,6 +76,14 @@ internal sealed class QdrantIndex(HttpClient http, QdrantOptions options, Embedd
                 writer => QdrantPoints.WriteOperations(writer, ownerId, batch, options.AverageLength),
                 ct);
         }
+    }
+
+    internal async Task PurgeFromAsync(string collection, IReadOnlyList<IndexEntry> tombstones, CancellationToken ct)
+    {
+        if (tombstones.Count == 0)
+            throw new ArgumentException("There is nothing to purge.", nameof(tombstones));
+        foreach (var group in tombstones.GroupBy(entry => entry.Version))
+            await _client.SendAsync(HttpMethod.Post, $"/collections/{collection}/points/delete?wait=true&ordering=strong", writer => WritePurge(writer, [.. group]), ct);
     }
 
     internal async IAsyncEnumerable<IReadOnlyList<IndexEntry>> ScanAsync(string collection, [EnumeratorCancellation] CancellationToken ct)

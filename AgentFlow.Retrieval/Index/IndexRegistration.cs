@@ -1,0 +1,80 @@
+using AgentFlow.Retrieval.Embedding;
+using AgentFlow.Retrieval.Index.InProcess;
+using AgentFlow.Retrieval.Index.Qdrant;
+using AgentFlow.Retrieval.Index.Upkeep;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace AgentFlow.Retrieval.Index;
+
+/// <summary>Puts a service's index together: Qdrant when the configuration names one, else the one in process.</summary>
+public static class IndexRegistration
+{
+    /// <summary>
+    /// Registers <see cref="VectorIndex"/> and its upkeep. Needs <typeparamref name="TTruth"/> and <see cref="EmbeddingSpace"/> as singletons.
+    /// </summary>
+    /// <param name="name">What Qdrant's collections start with, such as <c>agentflow-memory</c>.</param>
+    /// <param name="averageLength">Words in a usual record of this service; see <see cref="QdrantOptions.AverageLength"/>.</param>
+    public static IServiceCollection AddVectorIndex<TTruth>(this IServiceCollection services, IConfiguration configuration, string name, int averageLength)
+        where TTruth : class, IIndexTruth
+    {
+        ArgumentNullException.ThrowIfNull(configuration);
+        var qdrant = FindQdrant(configuration, name) is { } found ? found with { AverageLength = averageLength } : null;
+        services.AddSingleton(provider =>
+        {
+            var (truth, space) = (provider.GetRequiredService<TTruth>(), provider.GetRequiredService<EmbeddingSpace>());
+            var options = provider.GetService<Microsoft.Extensions.Options.IOptions<InProcessIndexOptions>>()?.Value ?? new InProcessIndexOptions();
+            return qdrant is null
+                ? VectorIndex.InProcess(truth, space, options)
+                : VectorIndex.Qdrant(NewHttpClient(), qdrant, truth, space, options, provider.GetRequiredService<TimeProvider>());
+        });
+        services.AddSingleton(provider => new IndexUpkeep(
+            provider.GetRequiredService<VectorIndex>(),
+            provider.GetRequiredService<TTruth>(),
+            provider.GetService<Microsoft.Extensions.Options.IOptions<IndexUpkeepOptions>>()?.Value ?? new IndexUpkeepOptions(),
+            provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<ILogger<IndexUpkeep>>()));
+        return services.AddSingleton<IHostedService>(provider => provider.GetRequiredService<IndexUpkeep>());
+    }
+
+    /// <summary>
+    /// <c>ConnectionStrings:qdrant_http</c>, or where that is absent <c>QDRANT_URL</c> with <c>QDRANT_PORT</c> (default 6333; the gRPC port 6334 is
+    /// taken for 6333, which it always accompanies).
+    /// </summary>
+    /// <exception cref="FormatException">The value has another form; the message names key, value's form and cure.</exception>
+    public static QdrantOptions? FindQdrant(IConfiguration configuration, string name)
+    {
+        ArgumentNullException.ThrowIfNull(configuration);
+        if (configuration["ConnectionStrings:qdrant_http"] is { Length: > 0 } connectionString)
+            return QdrantOptions.Parse(connectionString, name);
+        if (configuration["QDRANT_URL"] is not { Length: > 0 } url)
+            return null;
+        var text = url.Contains("://", StringComparison.Ordinal) ? url : "http://" + url;
+        if (!Uri.TryCreate(text, UriKind.Absolute, out var address) || (address.Scheme != Uri.UriSchemeHttp && address.Scheme != Uri.UriSchemeHttps))
+            throw new FormatException("QDRANT_URL must be an address such as http://localhost or http://localhost:6333.");
+        var port = Port(configuration["QDRANT_PORT"], address);
+        return new QdrantOptions { Endpoint = new UriBuilder(address.Scheme, address.Host, port == 6334 ? 6333 : port).Uri, Name = name };
+    }
+
+    private static int Port(string? setting, Uri address)
+    {
+        if (string.IsNullOrEmpty(setting))
+            return address.IsDefaultPort ? 6333 : address.Port;
+        return ushort.TryParse(setting, System.Globalization.CultureInfo.InvariantCulture, out var port) && port > 0
+            ? port
+            : throw new FormatException($"QDRANT_PORT is {setting}, but must be a port from 1 to 65535.");
+    }
+
+    private static HttpClient NewHttpClient() => new(new SocketsHttpHandler
+    {
+        PooledConnectionLifetime = TimeSpan.FromMinutes(5),
+        ConnectTimeout = TimeSpan.FromSeconds(1),
+        UseProxy = false,
+        AllowAutoRedirect = false,
+    })
+    {
+        Timeout = System.Threading.Timeout.InfiniteTimeSpan,
+    };
+}
