@@ -2,6 +2,7 @@ using System.Security.Claims;
 using System.Text.Encodings.Web;
 using AgentFlow.Contracts.Auth;
 using AgentFlow.Web.Api;
+using AgentFlow.Web.Edges;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.Extensions.Options;
 
@@ -17,6 +18,8 @@ internal sealed class SessionAuthentication(IOptionsMonitor<AuthenticationScheme
     /// <summary>The session's key (not the cookie's value); stays on the server.</summary>
     public const string KeyClaim = "session_key";
 
+    private bool _isUnreachable;
+
     protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
     {
         if (Request.Cookies[CookieName] is not { Length: 64 } cookie)
@@ -30,12 +33,16 @@ internal sealed class SessionAuthentication(IOptionsMonitor<AuthenticationScheme
         }
         catch (ApiException unreachable)
         {
+            // Nobody is signed out because the API restarts: the challenge asks for patience instead of a password.
+            _isUnreachable = true;
             return AuthenticateResult.Fail(unreachable);
         }
     }
 
     protected override Task HandleChallengeAsync(AuthenticationProperties properties)
     {
+        if (_isUnreachable)
+            return WaitingPage.WriteAsync(Context);
         var setup = Request.Query["setup"].ToString();
         var back = Request.Path + Request.QueryString;
         Response.Redirect(setup.Length > 0
