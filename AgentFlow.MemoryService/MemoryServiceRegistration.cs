@@ -33,6 +33,7 @@ internal static class MemoryServiceRegistration
         services.AddSingleton<MemoryEmbedding>();
         services.AddSingleton<MemoryTruth>();
         services.AddValidatedOptions<InProcessIndexOptions>("Memory:Index");
+        services.AddSingleton<AgentFlow.ServiceDefaults.Health.IReadinessCheck, IndexCheck>();
         services.AddSingleton(provider => VectorIndex.InProcess(
             provider.GetRequiredService<MemoryTruth>(),
             provider.GetRequiredService<EmbeddingSpace>(),

@@ -32,6 +32,7 @@ internal static class DocumentRegistration
         services.AddSingleton<Reembedding>();
         services.AddSingleton<DocumentUpkeep>();
         services.AddHostedService(provider => provider.GetRequiredService<DocumentUpkeep>());
+        services.AddSingleton<AgentFlow.ServiceDefaults.Health.IReadinessCheck, IndexCheck>();
         services.AddSingleton(provider => VectorIndex.InProcess(
             provider.GetRequiredService<ChunkTruth>(), provider.GetRequiredService<EmbeddingSpace>(), new InProcessIndexOptions()));
         services.AddIndexOutbox<ChunkOutbox>();

@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using AgentFlow.ApiService.Identity;
 using AgentFlow.Contracts;
+using AgentFlow.ServiceDefaults.Health;
 using AgentFlow.ServiceDefaults.Http;
 using AgentFlow.ServiceDefaults.Problems;
 using Microsoft.AspNetCore.Http.Extensions;
@@ -19,6 +20,8 @@ internal static class MemoryEndpoints
     public static WebApplicationBuilder AddMemories(this WebApplicationBuilder builder)
     {
         builder.Services.AddServiceHttpClient<MemoryForwarder>("memory", MemoryForwarder.Timeout);
+        builder.Services.AddServiceHttpClient<MemoryCheck>("memory", MemoryCheck.Timeout).RemoveAllLoggers();
+        builder.Services.AddTransient<IReadinessCheck>(provider => provider.GetRequiredService<MemoryCheck>());
         return builder;
     }
 

@@ -11,6 +11,9 @@ internal sealed class ModelCatalog(IOptions<ModelOptions> options)
     private readonly IReadOnlyList<ProviderOptions> _providers =
         [.. options.Value.Providers.Where(p => p.Serves(ModelRoles.Chat)).OrderBy(p => p.Priority)];
 
+    /// <summary>The configured chat providers, the first choice first; empty where the built-in model answers.</summary>
+    public IReadOnlyList<ProviderOptions> ChatProviders => _providers;
+
     /// <summary>True where no chat provider is configured: the built-in model answers.</summary>
     public bool IsOffline => _providers.Count == 0;
 

@@ -1,3 +1,5 @@
+using AgentFlow.ServiceDefaults.Health;
+
 namespace AgentFlow.ApiService.Models;
 
 internal static class ModelRegistration
@@ -7,6 +9,7 @@ internal static class ModelRegistration
         services.AddModelOptions();
         services.AddSingleton<ModelCatalog>();
         services.AddSingleton<ChatPipeline>();
+        services.AddSingleton<IReadinessCheck, ModelCheck>();
         services.AddHttpClient(ChatPipeline.HttpClientName, client => client.Timeout = Timeout.InfiniteTimeSpan)
             .ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler
             {

@@ -57,6 +57,15 @@ internal sealed class DatabaseTarget
     /// <summary>The service's login without a pool: for the listening connection and for looking before migrating.</summary>
     public string ServiceConnectionString { get; }
 
+    /// <summary>Asked as administrator: to try the login would leave a failed sign-in in the server's log at every first start.</summary>
+    public async Task<bool> HasLoginAsync(CancellationToken ct)
+    {
+        await using var admin = new NpgsqlConnection(AdminConnectionString);
+        await admin.OpenAsync(ct);
+        await using var command = new NpgsqlCommand("select exists (select from pg_roles where rolname = $1)", admin) { Parameters = { new() { Value = Login } } };
+        return await command.ExecuteScalarAsync(ct) is true;
+    }
+
     public async Task CreateDatabaseIfMissingAsync(CancellationToken ct)
     {
         try

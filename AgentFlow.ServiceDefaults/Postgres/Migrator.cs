@@ -5,8 +5,7 @@ namespace AgentFlow.ServiceDefaults.Postgres;
 
 /// <summary>
 /// Brings a database up to date before the service listens: database, roles, schema, then every step that has not run, each in a
-/// transaction of its own, all under one advisory lock so that several replicas starting together migrate once. When there is
-/// nothing to do, the administrator's connection is never opened.
+/// transaction of its own, all under one advisory lock so that several replicas starting together migrate once.
 /// </summary>
 internal sealed partial class Migrator(DatabaseTarget target, IReadOnlyList<Migration> migrations, ILogger<Migrator> logger)
 {
@@ -52,6 +51,11 @@ internal sealed partial class Migrator(DatabaseTarget target, IReadOnlyList<Migr
     {
         try
         {
+            if (!await target.HasLoginAsync(ct))
+            {
+                return false;
+            }
+
             await using var connection = new NpgsqlConnection(target.ServiceConnectionString);
             await connection.OpenAsync(ct);
             await ExecuteAsync(connection, $"set role {Roles.App}", ct);

@@ -7,7 +7,7 @@ public sealed partial class SourceTreeTests
 {
     private const int MaxLines = 500;
 
-    private static readonly string Root = FindRoot();
+    internal static readonly string Root = FindRoot();
 
     private static readonly string[] Projects =
         ["AppHost", "ServiceDefaults", "Contracts", "Retrieval", "ApiService", "MemoryService", "Web", "Tests", "Benchmarks"];
@@ -83,7 +83,7 @@ public sealed partial class SourceTreeTests
         Assert.Empty(missing);
     }
 
-    private static IEnumerable<string> Sources() => Projects
+    internal static IEnumerable<string> Sources() => Projects
         .Select(project => Path.Combine(Root, $"AgentFlow.{project}"))
         .SelectMany(folder => Directory.EnumerateFiles(folder, "*.*", SearchOption.AllDirectories))
         .Where(file => file.EndsWith(".cs", StringComparison.Ordinal) || file.EndsWith(".razor", StringComparison.Ordinal))
