@@ -1,0 +1,57 @@
+using Microsoft.Playwright;
+
+namespace AgentFlow.Tests.EndToEnd;
+
+/// <summary>One Chromium, with a profile of its own, that keeps what its pages complain about.</summary>
+internal sealed class Browser : IAsyncDisposable
+{
+    private const string Executable = "/usr/bin/chromium";
+
+    /// <summary>Root can have no sandbox; the rest keeps the browser from calling strangers.</summary>
+    private static readonly string[] Flags =
+        ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+
+    private readonly IPlaywright _playwright;
+    private readonly IBrowser _browser;
+
+    private Browser(IPlaywright playwright, IBrowser browser)
+    {
+        _playwright = playwright;
+        _browser = browser;
+    }
+
+    /// <summary>What pages wrote to their console as errors, and exceptions that nothing caught.</summary>
+    public List<string> Complaints { get; } = [];
+
+    public static async Task<Browser> StartAsync()
+    {
+        var playwright = await Playwright.CreateAsync();
+        return new Browser(playwright, await playwright.Chromium.LaunchAsync(new BrowserTypeLaunchOptions { ExecutablePath = Executable, Args = Flags }));
+    }
+
+    /// <summary>A page with cookies of its own.</summary>
+    public async Task<IPage> OpenAsync(Uri site, ColorScheme scheme = ColorScheme.Light)
+    {
+        var context = await _browser.NewContextAsync(new BrowserNewContextOptions
+        {
+            BaseURL = site.ToString(),
+            ViewportSize = new ViewportSize { Width = 1280, Height = 800 },
+            ColorScheme = scheme,
+        });
+        context.SetDefaultTimeout((float)TimeSpan.FromSeconds(30).TotalMilliseconds);
+        var page = await context.NewPageAsync();
+        page.Console += (_, message) =>
+        {
+            if (message.Type == "error")
+                Complaints.Add(message.Text);
+        };
+        page.PageError += (_, error) => Complaints.Add(error);
+        return page;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _browser.DisposeAsync();
+        _playwright.Dispose();
+    }
+}

@@ -1,0 +1,125 @@
+using System.Text.RegularExpressions;
+using AgentFlow.AppHost.Local;
+using AgentFlow.Tests.AppHost;
+using Microsoft.Playwright;
+using static Microsoft.Playwright.Assertions;
+
+namespace AgentFlow.Tests.EndToEnd;
+
+/// <summary>From an empty state folder to a conversation that survives restarts and crashes, in a real browser.</summary>
+[Collection(EndToEndCollection.Name)]
+public sealed partial class ChatScenarioTests : IAsyncLifetime
+{
+    private readonly TemporaryFolder _folder = new();
+    private Browser _browser = null!;
+
+    public async ValueTask InitializeAsync() => _browser = await Browser.StartAsync();
+
+    public async ValueTask DisposeAsync()
+    {
+        await _browser.DisposeAsync();
+        _folder.Dispose();
+    }
+
+    [Fact]
+    public async Task A_person_signs_up_asks_is_remembered_and_loses_nothing()
+    {
+        await using (var agentFlow = await RunningAgentFlow.StartAsync(_folder["state"]))
+        {
+            var page = await _browser.OpenAsync(agentFlow.Web);
+            var chat = new ChatPageDriver(page);
+            await chat.SignUpAsync(agentFlow.Web, agentFlow.SetupToken!);
+            await chat.UploadAsync(Documents());
+            await AskAboutDocumentsAsync(page, chat);
+            await BeRememberedAsync(chat);
+            Assert.Empty(_browser.Complaints);
+            Assert.Equal(0, (await agentFlow.TerminateAsync()).ExitCode);
+        }
+
+        var slowly = new Dictionary<string, string>(StringComparer.Ordinal) { ["Models__Extractive__WordsPerSecond"] = "6" };
+        await using var again = await RunningAgentFlow.StartAsync(_folder["state"], slowly);
+        Assert.Null(again.SetupToken);
+        var nextPage = await _browser.OpenAsync(again.Web);
+        var nextChat = new ChatPageDriver(nextPage);
+        await nextChat.SignInAsync();
+        await FindEverythingAgainAsync(nextPage);
+        await LoseTheApiInMidAnswerAsync(again, nextPage, nextChat);
+    }
+
+    private string[] Documents()
+    {
+        var documents = new[] { ("/usr/share/common-licenses/GPL-3", "GPL-3.txt"), ("/usr/share/common-licenses/Apache-2.0", "Apache-2.0.txt"), (Path.Combine(RunningAgentFlow.Solution, "ARCHITECTURE.md"), "ARCHITECTURE.md") };
+        foreach (var (source, name) in documents)
+            File.Copy(source, _folder[name]);
+        return [.. documents.Select(each => _folder[each.Item2])];
+    }
+
+    /// <summary>Three questions, each answered from its own document, each citation opening exactly the passage that it quotes.</summary>
+    private async Task AskAboutDocumentsAsync(IPage page, ChatPageDriver chat)
+    {
+        await chat.NewConversationAsync();
+        await Expect(page.GetByTestId("offline-badge")).ToBeVisibleAsync();
+        foreach (var (question, inAnswer, document) in new[]
+        {
+            ("For how many years must the written offer of the Corresponding Source be valid?", "three years", "GPL-3.txt"),
+            ("What happens to patent licenses when someone institutes patent litigation?", "terminate", "Apache-2.0.txt"),
+            ("Where does the database schema come from?", "Numbered SQL", "ARCHITECTURE.md"),
+        })
+        {
+            var answer = await chat.AskAsync(question);
+            Assert.Contains(inAnswer, Flat(answer), StringComparison.OrdinalIgnoreCase);
+            var chip = chat.LastAnswer.GetByTestId("citation-chip").And(page.Locator($"[aria-label*='{document}']")).First;
+            await chip.ClickAsync();
+            var passage = await page.Locator("#passage").InnerTextAsync();
+            Assert.NotEmpty(passage);
+            Assert.Contains(Flat(passage), Flat(await File.ReadAllTextAsync(_folder[document], TestContext.Current.CancellationToken)), StringComparison.Ordinal);
+            Assert.Equal(Flat(await chip.GetAttributeAsync("title") ?? ""), Flat(passage));
+        }
+    }
+
+    private static async Task BeRememberedAsync(ChatPageDriver chat)
+    {
+        await chat.NewConversationAsync();
+        await chat.AskAsync("I prefer green tea over coffee.");
+        await chat.NewConversationAsync();
+        Assert.Contains("green tea", await chat.AskAsync("What do I prefer to drink, tea or coffee?"), StringComparison.OrdinalIgnoreCase);
+    }
+
+    private static async Task FindEverythingAgainAsync(IPage page)
+    {
+        await page.GotoAsync("/documents");
+        await Expect(page.GetByTestId("document-row")).ToHaveCountAsync(3);
+        await page.GotoAsync("/memories");
+        await Expect(page.GetByTestId("memory-row").Filter(new LocatorFilterOptions { HasText = "green tea" })).Not.ToHaveCountAsync(0);
+        await page.GotoAsync("/");
+        await page.GetByText("For how many years").First.ClickAsync();
+        await Expect(page.GetByTestId("message-assistant")).ToHaveCountAsync(3);
+        await Expect(page.GetByTestId("message-assistant").First).ToContainTextAsync("three years");
+    }
+
+    /// <summary>The service dies while its answer streams: the page says so, keeps what it showed, and shows the same after a reload.</summary>
+    private static async Task LoseTheApiInMidAnswerAsync(RunningAgentFlow agentFlow, IPage page, ChatPageDriver chat)
+    {
+        await chat.NewConversationAsync();
+        await chat.SendAsync("What happens to patent licenses when someone institutes patent litigation?");
+        var prose = chat.LastAnswer.Locator(".prose");
+        await Expect(prose).ToHaveTextAsync(FiveWords());
+        var shown = Flat(await prose.InnerTextAsync());
+        Native.Signal(agentFlow.ServiceProcess("AgentFlow.ApiService"), Native.SigKill);
+        await Expect(chat.Notices).ToBeVisibleAsync(new LocatorAssertionsToBeVisibleOptions { Timeout = 60_000 });
+        await Expect(chat.LastAnswer).ToHaveAttributeAsync("data-status", "interrupted", new LocatorAssertionsToHaveAttributeOptions { Timeout = 60_000 });
+        Assert.StartsWith(shown, Flat(await prose.InnerTextAsync()), StringComparison.Ordinal);
+        await page.ReloadAsync();
+        await Expect(chat.Notices).ToBeVisibleAsync();
+        Assert.StartsWith(shown, Flat(await prose.InnerTextAsync()), StringComparison.Ordinal);
+    }
+
+    /// <summary>Line breaks differ between a file, a page and a quotation.</summary>
+    private static string Flat(string text) => Whitespace().Replace(text, " ").Trim();
+
+    [GeneratedRegex(@"\s+")]
+    private static partial Regex Whitespace();
+
+    [GeneratedRegex(@"(\S+\s+){5}")]
+    private static partial Regex FiveWords();
+}
