@@ -5,6 +5,7 @@ internal static class Catalog
 {
     private static readonly Measurement[] Measurements =
     [
+        new("start", "", "start-up times, memory at rest, stop", Start.StartUp.RunAsync),
         new("quality", "locomo", "<file>: recall of conversation memory without a model", Quality.LocomoQuality.RunAsync),
         new("load", "queue", "empty tasks a second, enqueue to start", Queue.QueueLoad.RunAsync),
     ];
