@@ -7,6 +7,9 @@ internal sealed class Browser : IAsyncDisposable
 {
     private const string Executable = "/usr/bin/chromium";
 
+    /// <summary>How long a page may take for anything: generous, because a test machine has other work.</summary>
+    private const float PatienceMs = 30_000;
+
     /// <summary>Root can have no sandbox; the rest keeps the browser from calling strangers.</summary>
     private static readonly string[] Flags =
         ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
@@ -26,6 +29,7 @@ internal sealed class Browser : IAsyncDisposable
     public static async Task<Browser> StartAsync()
     {
         var playwright = await Playwright.CreateAsync();
+        Assertions.SetDefaultExpectTimeout(PatienceMs);
         return new Browser(playwright, await playwright.Chromium.LaunchAsync(new BrowserTypeLaunchOptions { ExecutablePath = Executable, Args = Flags }));
     }
 
@@ -38,7 +42,7 @@ internal sealed class Browser : IAsyncDisposable
             ViewportSize = new ViewportSize { Width = 1280, Height = 800 },
             ColorScheme = scheme,
         });
-        context.SetDefaultTimeout((float)TimeSpan.FromSeconds(30).TotalMilliseconds);
+        context.SetDefaultTimeout(PatienceMs);
         var page = await context.NewPageAsync();
         page.Console += (_, message) =>
         {

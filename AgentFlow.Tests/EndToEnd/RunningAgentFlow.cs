@@ -14,6 +14,8 @@ internal sealed partial class RunningAgentFlow : IAsyncDisposable
 {
     private const string MarkName = "AGENTFLOW_TEST_RUN";
 
+    private const int ShownLines = 60;
+
     private static readonly TimeSpan ReadyWithin = TimeSpan.FromSeconds(90);
 
     private readonly string _mark = Guid.NewGuid().ToString("N");
@@ -139,6 +141,8 @@ internal sealed partial class RunningAgentFlow : IAsyncDisposable
             }
         }
 
+        // Shown by the runner only when the test failed.
+        TestContext.Current.TestOutputHelper?.WriteLine(string.Join('\n', _lines.Where(line => !line.Contains(" info: ", StringComparison.Ordinal)).TakeLast(ShownLines)));
         _process.Dispose();
     }
 
