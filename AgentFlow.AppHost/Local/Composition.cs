@@ -63,7 +63,7 @@ internal sealed class Composition(
         [ResourceNames.Keys.QdrantHttpConnection] = qdrant?.HttpConnection,
     });
 
-    public ProcessSpec Api => Service(ResourceNames.Api, "AgentFlow.ApiService", ApiAddress, TimeSpan.FromSeconds(2.5), new(StringComparer.Ordinal)
+    public ProcessSpec Api => Service(ResourceNames.Api, "AgentFlow.ApiService", ApiAddress, TimeSpan.FromSeconds(3), new(StringComparer.Ordinal)
     {
         [ResourceNames.Keys.ApiConnection] = cluster?.ConnectionString(ResourceNames.ApiDatabaseName),
         [ResourceNames.Keys.QdrantConnection] = qdrant?.GrpcConnection,
@@ -72,7 +72,7 @@ internal sealed class Composition(
         [ResourceNames.Keys.SetupToken] = SetupToken,
     });
 
-    public ProcessSpec Web => Service(ResourceNames.Web, "AgentFlow.Web", WebAddress, TimeSpan.FromSeconds(1.5), new(StringComparer.Ordinal)
+    public ProcessSpec Web => Service(ResourceNames.Web, "AgentFlow.Web", WebAddress, TimeSpan.FromSeconds(3), new(StringComparer.Ordinal)
     {
         [ResourceNames.Keys.ApiAddress] = Text(ApiAddress),
     });
