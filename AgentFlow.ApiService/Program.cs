@@ -14,7 +14,6 @@ using AgentFlow.ApiService.Runs;
 using AgentFlow.ApiService.Tasks;
 using AgentFlow.ServiceDefaults;
 using AgentFlow.ServiceDefaults.Hosting;
-using AgentFlow.ServiceDefaults.Idempotency;
 using AgentFlow.ServiceDefaults.Postgres;
 using AgentFlow.ServiceDefaults.Queue;
 
@@ -37,7 +36,7 @@ internal static class Program
         builder.AddEdges();
         builder.AddIdentity();
         builder.AddLimits();
-        builder.Services.AddTaskQueue().AddIdempotency();
+        builder.Services.AddTaskQueue();
         builder.Services.AddRuns().AddChat();
         builder.Services.AddDocuments();
         builder.Services.AddBackgroundTasks();
@@ -50,7 +49,6 @@ internal static class Program
         var app = builder.Build();
         app.UseServiceDefaults();
         app.UseEdges();
-        app.UseIdempotency();
         app.MapDefaultEndpoints();
         app.MapIdentity();
         app.MapChat();

@@ -53,8 +53,16 @@ internal sealed class Browser : IAsyncDisposable
         return page;
     }
 
+    /// <summary>After a failed test: what its pages complained about, and a picture of each in the folder artifacts.</summary>
     public async ValueTask DisposeAsync()
     {
+        if (TestContext.Current.TestState?.Result == TestResult.Failed)
+        {
+            TestContext.Current.TestOutputHelper?.WriteLine("The browser's complaints:\n" + string.Join('\n', Complaints));
+            foreach (var page in _browser.Contexts.SelectMany(context => context.Pages))
+                await page.ScreenshotAsync(new PageScreenshotOptions { Path = Path.Combine(RunningAgentFlow.Solution, "artifacts", $"failed-{Guid.NewGuid():N}.png") });
+        }
+
         await _browser.DisposeAsync();
         _playwright.Dispose();
     }
