@@ -8,10 +8,12 @@ namespace AgentFlow.Tests.Support;
 
 /// <summary>
 /// A real Qdrant server on a free loopback port, with an API key and its data in a temporary folder. The binary comes from the test tools
-/// (AgentFlow.Tests/Clients) or from PATH; without one the tests that need it are skipped and say so.
+/// (AgentFlow.Tests/Clients) or from PATH. Also used by the benchmarks, so it knows nothing of the test framework.
 /// </summary>
 public sealed class QdrantServer : IAsyncDisposable
 {
+    public const string Missing = "There is no qdrant binary: npm ci in AgentFlow.Tests/Clients brings one.";
+
     private static readonly HttpClient Http = new(new SocketsHttpHandler { PooledConnectionLifetime = TimeSpan.FromMinutes(1) });
 
     private readonly string folder = Directory.CreateTempSubdirectory("agentflow-qdrant-").FullName;
@@ -47,10 +49,8 @@ public sealed class QdrantServer : IAsyncDisposable
             .Select(path => Path.Combine(path, "qdrant")).FirstOrDefault(File.Exists);
     }
 
-    /// <summary>Starts a server, or skips the calling test when there is no binary.</summary>
     public static async Task<QdrantServer> StartAsync()
     {
-        Assert.SkipWhen(FindBinary() is null, "There is no qdrant binary: npm ci in AgentFlow.Tests/Clients brings one.");
         var server = new QdrantServer();
         await server.StartProcessAsync();
         return server;
@@ -70,7 +70,7 @@ public sealed class QdrantServer : IAsyncDisposable
     /// <summary>Starts again with the data that is there.</summary>
     public async Task StartProcessAsync()
     {
-        var start = new ProcessStartInfo(FindBinary()!) { WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
+        var start = new ProcessStartInfo(FindBinary() ?? throw new InvalidOperationException(Missing)) { WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
         start.Environment["QDRANT__SERVICE__HOST"] = "127.0.0.1";
         start.Environment["QDRANT__SERVICE__HTTP_PORT"] = port.ToString(CultureInfo.InvariantCulture);
         start.Environment["QDRANT__SERVICE__GRPC_PORT"] = FreePort().ToString(CultureInfo.InvariantCulture);
@@ -116,22 +116,4 @@ public sealed class QdrantServer : IAsyncDisposable
         listener.Start();
         return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
-}
-
-/// <summary>One server for the tests of a class.</summary>
-public sealed class QdrantFixture : IAsyncLifetime
-{
-    private QdrantServer? server;
-
-    public QdrantServer Server => server ?? throw new InvalidOperationException("There is no Qdrant server.");
-
-    public async ValueTask InitializeAsync()
-    {
-        if (QdrantServer.FindBinary() is not null)
-            server = await QdrantServer.StartAsync();
-    }
-
-    public void SkipWithoutServer() => Assert.SkipWhen(server is null, "There is no qdrant binary: npm ci in AgentFlow.Tests/Clients brings one.");
-
-    public ValueTask DisposeAsync() => server?.DisposeAsync() ?? ValueTask.CompletedTask;
 }

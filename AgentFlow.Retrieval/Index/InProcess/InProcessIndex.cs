@@ -24,6 +24,7 @@ internal sealed class InProcessIndex(IIndexTruth truth, int dimensions, InProces
     private const int LoadBatch = 256;
 
     private readonly ConcurrentDictionary<Guid, Loaded> _owners = new();
+    private readonly RecentTombstones _tombstones = new();
     private long _clock;
 
     /// <summary>Estimated bytes of all loaded owners.</summary>
@@ -34,9 +35,15 @@ internal sealed class InProcessIndex(IIndexTruth truth, int dimensions, InProces
         if (writes.Count == 0)
             throw new ArgumentException("There is nothing to write.", nameof(writes));
         ct.ThrowIfCancellationRequested();
+        foreach (var write in writes)
+        {
+            if (write is IndexWrite.Remove)
+                _tombstones.Add(ownerId, write.Id, write.Version);
+        }
+
         if (_owners.TryGetValue(ownerId, out var owner))
         {
-            owner.Table.Apply(writes);
+            owner.Table.Apply(writes.Any(write => IsDeleted(ownerId, write)) ? [.. writes.Where(write => !IsDeleted(ownerId, write))] : writes);
             Evict(ownerId);
         }
 
@@ -75,6 +82,9 @@ internal sealed class InProcessIndex(IIndexTruth truth, int dimensions, InProces
                 owner.Table.Purge(group);
         }
 
+        foreach (var entry in tombstones)
+            _tombstones.Forget(entry.OwnerId, entry.Id);
+
         return Task.CompletedTask;
     }
 
@@ -87,6 +97,8 @@ internal sealed class InProcessIndex(IIndexTruth truth, int dimensions, InProces
 
     /// <summary>Forgets every owner: what is held may be behind what other processes wrote while this index was not asked.</summary>
     public void Clear() => _owners.Clear();
+
+    private bool IsDeleted(Guid ownerId, IndexWrite write) => write is IndexWrite.Put && _tombstones.Covers(ownerId, write.Id, write.Version);
 
     private Task LoadOnce(Guid ownerId, Loaded owner)
     {
