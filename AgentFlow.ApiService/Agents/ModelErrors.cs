@@ -1,6 +1,7 @@
+using AgentFlow.ApiService.Models;
 using AgentFlow.ApiService.Runs;
 
-namespace AgentFlow.ApiService.Models;
+namespace AgentFlow.ApiService.Agents;
 
 /// <summary>What a run says when its model failed. The detail names no provider's words.</summary>
 internal static class ModelErrors
