@@ -1,4 +1,7 @@
 using AgentFlow.MemoryService.Access;
+using AgentFlow.MemoryService.Events;
+using AgentFlow.MemoryService.Graph;
+using AgentFlow.MemoryService.Mem0;
 using AgentFlow.MemoryService.Memories;
 using AgentFlow.MemoryService.Search;
 using AgentFlow.ServiceDefaults;
@@ -28,6 +31,7 @@ internal static class MemoryServiceApplication
         builder.AddAccess();
         builder.AddMemoryIndex();
         builder.AddMemories();
+        builder.AddMem0();
         builder.Services.AddOpenApi();
         var app = builder.Build();
         app.UseServiceDefaults();
@@ -37,7 +41,10 @@ internal static class MemoryServiceApplication
         app.MapDefaultEndpoints();
         app.MapMemories();
         app.MapSearch();
+        app.MapEvents();
+        app.MapGraph();
         app.MapKeys();
+        app.MapMem0();
         app.MapOpenApi().AllowAnonymous();
         return app;
     }

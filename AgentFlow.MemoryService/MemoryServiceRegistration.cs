@@ -1,3 +1,5 @@
+using AgentFlow.MemoryService.Events;
+using AgentFlow.MemoryService.Graph;
 using AgentFlow.MemoryService.Index;
 using AgentFlow.MemoryService.Ingestion;
 using AgentFlow.MemoryService.Memories;
@@ -6,6 +8,7 @@ using AgentFlow.Retrieval.Embedding;
 using AgentFlow.Retrieval.Index;
 using AgentFlow.Retrieval.Index.InProcess;
 using AgentFlow.ServiceDefaults.Outbox;
+using AgentFlow.ServiceDefaults.Queue;
 using AgentFlow.ServiceDefaults.Settings;
 using Microsoft.Extensions.AI;
 
@@ -19,7 +22,8 @@ internal static class MemoryServiceRegistration
         services.AddValidatedOptions<MemoryOptions>(MemoryOptions.Section);
         services.AddSingleton(ExtractionModelOptions.From(builder.Configuration));
         services.AddHttpClient(ModelExtraction.ClientName, client => client.Timeout = Timeout.InfiniteTimeSpan);
-        services.AddSingleton<MemoryStore>().AddSingleton<MemoryEditing>().AddSingleton<MemoryReader>().AddSingleton<MemoryChanges>();
+        services.AddSingleton<MemoryStore>().AddSingleton<MemoryEditing>().AddSingleton<MemoryReader>().AddSingleton<MemoryChanges>().AddSingleton<MemoryBatches>();
+        services.AddSingleton<EventReader>().AddTaskHandler<AddMemoriesTask>().AddSingleton<GraphReader>();
         services.AddSingleton<MemoryIngestion>().AddSingleton<FactExtraction>().AddSingleton<ModelExtraction>().AddSingleton<SimilarityDeduplication>();
         services.AddSingleton<MemorySearch>().AddSingleton<CandidateRows>().AddSingleton<RelatedMemories>();
         return builder;

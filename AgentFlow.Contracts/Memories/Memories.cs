@@ -75,6 +75,9 @@ public sealed record AddMemoryRequest
 
     public MemoryTrust? Trust { get; init; }
 
+    /// <summary>What an extraction by a model should heed besides its own rules; up to 4,000 characters. Rules do not read it.</summary>
+    public string? Instructions { get; init; }
+
     /// <summary>Answer 202 with an event to poll.</summary>
     public bool Async { get; init; }
 

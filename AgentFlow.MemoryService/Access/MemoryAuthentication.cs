@@ -35,8 +35,19 @@ internal sealed class MemoryAuthentication(
     {
         Response.StatusCode = StatusCodes.Status401Unauthorized;
         Response.Headers.WWWAuthenticate = Credential() is null ? "Bearer" : "Bearer error=\"invalid_token\"";
-        return Task.CompletedTask;
+        return Mem0Refusal("Authentication credentials were not provided or are not valid.");
     }
+
+    protected override Task HandleForbiddenAsync(AuthenticationProperties properties)
+    {
+        Response.StatusCode = StatusCodes.Status403Forbidden;
+        return Mem0Refusal("This key may not do that.");
+    }
+
+    /// <summary>Mem0's clients read <c>detail</c>; elsewhere the edge writes problem details.</summary>
+    private Task Mem0Refusal(string detail) => Context.GetEndpoint()?.Metadata.GetMetadata<Mem0.Mem0Route>() is null
+        ? Task.CompletedTask
+        : Mem0.Mem0Edge.Refuse(Response.StatusCode, detail).ExecuteAsync(Context);
 
     private MemoryCaller? FromInternalToken(string token) =>
         services.GetService<InternalTokens>()?.Validate(token) is { } caller

@@ -12,6 +12,7 @@ internal static class AddRequestRules
     private const int MaxCategories = 50;
     private const int MaxCategoryLength = 100;
     private const int MaxSourceLength = 1_000;
+    private const int MaxInstructionsLength = 4_000;
 
     /// <exception cref="ProblemException">400 naming the member, or 413.</exception>
     internal static void Check(AddMemoryRequest request, MemoryScope scope, MemoryOptions options, DateTimeOffset now)
@@ -25,6 +26,7 @@ internal static class AddRequestRules
         CheckMetadata(request.Metadata, options);
         CheckCategories(request.Categories);
         CheckPlain("source", request.Source, MaxSourceLength);
+        CheckPlain("instructions", request.Instructions, MaxInstructionsLength);
         if (request.ExpiresAt <= now)
             throw Invalid("expiresAt", "The memory would have expired already.");
         if (request.ObservedAt > now.AddDays(1))

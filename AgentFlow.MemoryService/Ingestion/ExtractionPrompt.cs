@@ -32,12 +32,12 @@ internal static class ExtractionPrompt
         """)!;
 
     /// <summary>The body of one chat completion request.</summary>
-    internal static string Body(string model, MemoryScope scope, DateTimeOffset observed, IReadOnlyList<MemoryRow> known, string conversation) =>
+    internal static string Body(string model, MemoryScope scope, DateTimeOffset observed, IReadOnlyList<MemoryRow> known, string conversation, string? instructions) =>
         new JsonObject
         {
             ["model"] = model,
             ["messages"] = new JsonArray(
-                new JsonObject { ["role"] = "system", ["content"] = Instructions },
+                new JsonObject { ["role"] = "system", ["content"] = instructions is null ? Instructions : $"{Instructions}\nAlso heed: {instructions}" },
                 new JsonObject { ["role"] = "user", ["content"] = Question(scope, observed, known, conversation) }),
             ["response_format"] = new JsonObject
             {

@@ -1,6 +1,7 @@
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Memories;
 using AgentFlow.MemoryService.Access;
+using AgentFlow.MemoryService.Events;
 using AgentFlow.MemoryService.Index;
 using AgentFlow.MemoryService.Memories;
 using AgentFlow.ServiceDefaults.Problems;
@@ -11,7 +12,7 @@ namespace AgentFlow.MemoryService.Ingestion;
 /// <summary>How a request becomes memories: bind and check, extract or take as it is, embed, drop what is known, store, index. Thread-safe.</summary>
 internal sealed class MemoryIngestion(
     FactExtraction extraction, SimilarityDeduplication similar, MemoryEmbedding embedding, MemoryStore store, IndexedWrites index,
-    IOptions<MemoryOptions> options, TimeProvider time)
+    EventReader events, IOptions<MemoryOptions> options, TimeProvider time)
 {
     /// <exception cref="ProblemException">The request is refused.</exception>
     internal MemoryScope Check(MemoryCaller caller, AddMemoryRequest request)
@@ -24,9 +25,11 @@ internal sealed class MemoryIngestion(
         return scope;
     }
 
-    internal async Task<AddMemoryResponse> AddAsync(MemoryCaller caller, AddMemoryRequest request, Guid operationId, CancellationToken ct)
+    internal async Task<AddMemoryResponse> AddAsync(MemoryCaller caller, AddMemoryRequest request, Operation operation, CancellationToken ct)
     {
         var scope = Check(caller, request);
+        if (operation.MayRepeat && await events.OfOperationAsync(caller.OwnerId, operation.Id, ct) is { Count: > 0 } before)
+            return EventReader.ToResponse(before);
         var found = request.Infer
             ? await extraction.ExtractAsync(caller.OwnerId, scope, request, ct)
             : new Extraction([], "verbatim") { Trust = request.Trust ?? MemoryTrust.User };
@@ -36,7 +39,7 @@ internal sealed class MemoryIngestion(
         var fresh = embedded.Memories.Where(memory => !known.Has(memory)).ToList();
         if (request.DryRun)
             return Answer(DryRun(fresh), known, found, embedded.Degraded) with { DryRun = true };
-        var stored = await store.AddAsync(caller.OwnerId, operationId, fresh, embedding.Model, ct);
+        var stored = await store.AddAsync(caller.OwnerId, operation.Id, fresh, embedding.Model, ct);
         await index.AddedAsync(caller.OwnerId, stored, ct);
         return Answer(stored.Select(ToAddition), known, found, embedded.Degraded);
     }

@@ -31,7 +31,7 @@ internal sealed class ModelExtraction(
         foreach (var window in ConversationWindows.Cut(said, options.Value.ExtractionWindow))
         {
             var known = await related.ToAsync(ownerId, scope, window, ct);
-            var body = ExtractionPrompt.Body(model.Model!, scope, request.ObservedAt ?? time.GetUtcNow(), known, window);
+            var body = ExtractionPrompt.Body(model.Model!, scope, request.ObservedAt ?? time.GetUtcNow(), known, window, request.Instructions);
             var completion = await CompleteAsync(body, ct);
             facts.AddRange(ReadFacts(completion, known));
             input += completion.InputTokens;

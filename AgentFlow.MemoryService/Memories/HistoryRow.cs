@@ -14,6 +14,8 @@ internal sealed record HistoryRow(
     internal const string Columns =
         "h.seq, h.operation_id, h.memory_id, h.version, h.event, h.old_text, h.new_text, h.user_id, h.agent_id, h.session_id, h.app_id, h.role, h.actor, h.at";
 
+    internal const int ColumnCount = 14;
+
     internal static HistoryRow Read(NpgsqlDataReader reader) => new(
         reader.GetInt64(0),
         reader.GetGuid(1),

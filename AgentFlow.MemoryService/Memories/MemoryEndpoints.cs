@@ -1,9 +1,11 @@
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Memories;
 using AgentFlow.MemoryService.Access;
+using AgentFlow.MemoryService.Events;
 using AgentFlow.MemoryService.Ingestion;
 using AgentFlow.ServiceDefaults.Idempotency;
 using AgentFlow.ServiceDefaults.Problems;
+using AgentFlow.ServiceDefaults.Queue;
 using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace AgentFlow.MemoryService.Memories;
@@ -20,17 +22,31 @@ internal static class MemoryEndpoints
         var writes = routes.MapGroup("/api/memories").RequireAuthorization(Policies.Write).WithTags("Memories").ProducesProblem(StatusCodes.Status400BadRequest);
         writes.MapPost("/", AddAsync).WithIdempotency().WithName("AddMemories").WithSummary("Remembers what was said: as it is, or the facts in it")
             .ProducesProblem(StatusCodes.Status413PayloadTooLarge).ProducesProblem(StatusCodes.Status502BadGateway);
+        writes.MapPost("/batch", BatchAsync).WithIdempotency().WithName("BatchMemories").WithSummary("Adds, edits and deletes up to 1,000 memories; each entry has a result of its own");
         writes.MapPatch("/{id}", PatchAsync).WithIdempotency().WithName("EditMemory").WithSummary("Changes what is given; absent members stay");
         writes.MapDelete("/{id}", DeleteAsync).WithIdempotency().WithName("DeleteMemory").WithSummary("Deletes one memory");
         writes.MapDelete("/", DeleteSubjectAsync).WithIdempotency().WithName("DeleteMemories").WithSummary("Deletes every memory of a subject");
     }
 
-    private static async Task<Created<AddMemoryResponse>> AddAsync(
-        AddMemoryRequest request, MemoryCaller caller, MemoryIngestion ingestion, HttpContext context, CancellationToken ct)
+    private static async Task<Results<Created<AddMemoryResponse>, Ok<AddMemoryResponse>, Accepted<PendingAddition>>> AddAsync(
+        AddMemoryRequest request, MemoryCaller caller, MemoryIngestion ingestion, DurableQueue queue, HttpContext context, CancellationToken ct)
     {
-        var response = await ingestion.AddAsync(caller, request, IdempotencyKey.DeriveId(context), ct);
-        return TypedResults.Created((string?)null, response);
+        var operation = Operation.Of(context);
+        if (request.Async)
+        {
+            ingestion.Check(caller, request);
+            if (!operation.MayRepeat || await queue.GetAsync(caller.OwnerId, operation.Id, ct) is null)
+                await queue.EnqueueAsync(AddMemoriesTask.Make(caller, request, operation.Id), ct);
+            return TypedResults.Accepted($"/api/events/{operation.Id:D}", new PendingAddition(operation.Id, "pending"));
+        }
+
+        var response = await ingestion.AddAsync(caller, request, operation, ct);
+        return request.DryRun ? TypedResults.Ok(response) : TypedResults.Created((string?)null, response);
     }
+
+    private static async Task<Ok<Page<MemoryBatchResult>>> BatchAsync(
+        MemoryBatch batch, MemoryCaller caller, MemoryBatches batches, HttpContext context, CancellationToken ct) =>
+        TypedResults.Ok(new Page<MemoryBatchResult>(await batches.RunAsync(caller, batch, Operation.Of(context), ct)));
 
     private static async Task<Ok<Page<MemoryItem>>> ListAsync([AsParameters] ListingQuery query, MemoryCaller caller, MemoryReader reader, CancellationToken ct)
     {

@@ -108,6 +108,7 @@ internal sealed class MemoryStore(Database database)
     {
         foreach (var memory in memories)
             MemoryInsert.Add(batch, ownerId, operationId, memory, model);
+        Graph.EntityLinks.Add(batch, ownerId, memories);
         return batch.ReadAsync(
             async (reader, token) =>
             {

@@ -1,0 +1,56 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using AgentFlow.Contracts.Memories;
+using AgentFlow.MemoryService.Access;
+
+namespace AgentFlow.MemoryService.Mem0.Hosted;
+
+/// <summary>Users, agents, apps and runs of the hosted API; here they are there as long as they have memories.</summary>
+internal static class HostedEntities
+{
+    internal static void Map(IEndpointRouteBuilder mem0)
+    {
+        mem0.MapGet("/v1/entities/", ListAsync).RequireAuthorization(Policies.Read).WithSummary("Mem0: who has memories");
+        mem0.MapGet("/v1/entities/filters/", FiltersAsync).RequireAuthorization(Policies.Read).WithSummary("Mem0: what can be filtered by");
+        foreach (var version in new[] { "v1", "v2" })
+        {
+            mem0.MapGet($"/{version}/entities/{{type}}/{{id}}/", GetAsync).RequireAuthorization(Policies.Read).WithSummary("Mem0: one user, agent, app or run");
+            mem0.MapDelete($"/{version}/entities/{{type}}/{{id}}/", DeleteAsync).RequireAuthorization(Policies.Write)
+                .WithSummary("Mem0: deletes the memories of a user, agent, app or run");
+        }
+    }
+
+    private static async Task<IResult> ListAsync(HttpContext context, MemoryCaller caller, SubjectStore subjects, CancellationToken ct)
+    {
+        var all = await subjects.ListAsync(caller, ct);
+        var page = HostedMemories.PageNumber(context.Request.Query, "page") ?? 1;
+        var size = HostedMemories.PageNumber(context.Request.Query, "page_size") ?? 100;
+        var shown = all.Skip((page - 1) * size).Take(size).Select(subject => subject.ToHosted(caller.OwnerId));
+        var envelope = HostedMemories.Envelope(context, new JsonArray([.. shown]), all.Count, page, size);
+        foreach (var type in SubjectStore.Types)
+            envelope[string.Create(CultureInfo.InvariantCulture, $"total_{type}s")] = all.Count(subject => subject.Type == type);
+        return Mem0Edge.Json(envelope);
+    }
+
+    private static async Task<IResult> FiltersAsync(MemoryCaller caller, SubjectStore subjects, CancellationToken ct)
+    {
+        var all = await subjects.ListAsync(caller, ct);
+        return Mem0Edge.Json(new JsonObject(SubjectStore.Types.Select(type => KeyValuePair.Create(
+            $"{type}s", (JsonNode?)new JsonArray([.. all.Where(subject => subject.Type == type).Select(subject => (JsonNode)subject.Name)])))));
+    }
+
+    private static async Task<IResult> GetAsync(string type, string id, MemoryCaller caller, SubjectStore subjects, CancellationToken ct)
+    {
+        var subject = (await subjects.ListAsync(caller, ct)).FirstOrDefault(one => $"{one.Type}s" == $"{type.TrimEnd('s')}s" && one.Name == id);
+        return Mem0Edge.Json((subject ?? throw Mem0Edge.NotFound("Entity")).ToHosted(caller.OwnerId));
+    }
+
+    private static async Task<IResult> DeleteAsync(string type, string id, MemoryCaller caller, SubjectStore subjects, Mem0Calls calls, CancellationToken ct)
+    {
+        MemoryScope scope = SubjectStore.ToScope(type, id) ?? throw Mem0Edge.Invalid("The entity type is user, agent, app or run");
+        if (!(await subjects.ListAsync(caller, ct)).Any(subject => SubjectStore.ToScope(subject.Type, subject.Name) == scope))
+            throw Mem0Edge.NotFound("Entity");
+        var operation = await calls.DeleteSubjectAsync(caller, scope, ct);
+        return Mem0Edge.Json(new JsonObject { ["message"] = "Entity deleted successfully!", ["event_id"] = operation.ToString("D") });
+    }
+}

@@ -1,0 +1,65 @@
+using System.Text.Json.Nodes;
+using AgentFlow.Contracts.Memories;
+using AgentFlow.MemoryService.Access;
+using AgentFlow.MemoryService.Memories;
+using AgentFlow.ServiceDefaults.Postgres;
+
+namespace AgentFlow.MemoryService.Mem0;
+
+/// <summary>A user, agent, app or run that has memories; Mem0 calls it an entity.</summary>
+internal sealed record Subject(string Type, string Name, long Memories, DateTimeOffset CreatedAt, DateTimeOffset UpdatedAt)
+{
+    internal JsonObject ToHosted(Guid ownerId) => new()
+    {
+        ["id"] = Name,
+        ["name"] = Name,
+        ["type"] = Type,
+        ["total_memories"] = Memories,
+        ["owner"] = ownerId.ToString("D"),
+        ["organization"] = ownerId.ToString("D"),
+        ["metadata"] = null,
+        ["created_at"] = Mem0Shapes.Time(CreatedAt),
+        ["updated_at"] = Mem0Shapes.Time(UpdatedAt),
+    };
+
+    internal JsonObject ToSelfHosted() => new()
+    {
+        ["id"] = Name, ["type"] = Type, ["total_memories"] = Memories, ["created_at"] = Mem0Shapes.Time(CreatedAt), ["updated_at"] = Mem0Shapes.Time(UpdatedAt),
+    };
+}
+
+/// <summary>Counts an owner's memories by subject. Thread-safe.</summary>
+internal sealed class SubjectStore(Database database)
+{
+    private const int MaxSubjects = 10_000;
+
+    internal static readonly string[] Types = ["user", "agent", "app", "run"];
+
+    /// <summary>By type, then by name.</summary>
+    internal Task<List<Subject>> ListAsync(MemoryCaller caller, CancellationToken ct)
+    {
+        var only = caller.FixedSubject ?? new MemoryScope();
+        return database.ForOwner(caller.OwnerId).QueryAsync(
+            """
+            select s.type, s.name, count(*), min(m.created_at), max(m.updated_at) from memories m
+            cross join lateral (values ('user', m.user_id, 0), ('agent', m.agent_id, 1), ('app', m.app_id, 2), ('run', m.session_id, 3)) as s (type, name, place)
+            where m.owner_id = $1 and m.status = 0 and m.valid_to is null and s.name is not null
+                and ($2::text is null or m.user_id = $2) and ($3::text is null or m.agent_id = $3)
+                and ($4::text is null or m.session_id = $4) and ($5::text is null or m.app_id = $5)
+            group by s.type, s.name, s.place order by s.place, s.name limit $6
+            """,
+            [caller.OwnerId, only.UserId, only.AgentId, only.SessionId, only.AppId, MaxSubjects],
+            reader => new Subject(reader.GetString(0), reader.GetString(1), reader.GetInt64(2), reader.Time(3), reader.Time(4)),
+            ct);
+    }
+
+    /// <returns>Null for a type that Mem0 does not have.</returns>
+    internal static MemoryScope? ToScope(string type, string name) => type switch
+    {
+        "user" or "users" => new MemoryScope { UserId = name },
+        "agent" or "agents" => new MemoryScope { AgentId = name },
+        "app" or "apps" => new MemoryScope { AppId = name },
+        "run" or "runs" => new MemoryScope { SessionId = name },
+        _ => null,
+    };
+}
