@@ -62,4 +62,12 @@ internal sealed class MemoryOptions
 
     /// <summary>Deletes what has expired for good, some time after. Default false: it is only hidden.</summary>
     public bool PurgeExpired { get; set; }
+
+    /// <summary>After this time a memory counts half, 1 h to 10 years; absent: age does not count. Default absent.</summary>
+    [Range(typeof(TimeSpan), "01:00:00", "3650.00:00:00")]
+    public TimeSpan? DecayHalfLife { get; set; }
+
+    /// <summary>What decay leaves of a score at least, 0 to 1. Default 0.3, as Mem0's platform has it.</summary>
+    [Range(0, 1)]
+    public double DecayFloor { get; set; } = 0.3;
 }

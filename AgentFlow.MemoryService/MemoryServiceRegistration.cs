@@ -25,7 +25,7 @@ internal static class MemoryServiceRegistration
         services.AddSingleton<MemoryStore>().AddSingleton<MemoryEditing>().AddSingleton<MemoryReader>().AddSingleton<MemoryChanges>().AddSingleton<MemoryBatches>();
         services.AddSingleton<EventReader>().AddTaskHandler<AddMemoriesTask>().AddSingleton<GraphReader>();
         services.AddSingleton<MemoryIngestion>().AddSingleton<FactExtraction>().AddSingleton<ModelExtraction>().AddSingleton<SimilarityDeduplication>();
-        services.AddSingleton<MemorySearch>().AddSingleton<CandidateRows>().AddSingleton<RelatedMemories>();
+        services.AddSingleton<MemorySearch>().AddSingleton<CandidateRows>().AddSingleton<RelatedMemories>().AddSingleton<EntityCandidates>().AddSingleton<MemoryDecay>();
         return builder;
     }
 

@@ -44,9 +44,9 @@ internal static class Mem0Shapes
         memory["score"] = Math.Round(found.Score, 6);
         memory["score_breakdown"] = new JsonObject
         {
-            ["semantic"] = Part(found, "dense"),
-            ["bm25"] = Part(found, "bm25"),
-            ["entity"] = Part(found, "entity"),
+            ["semantic"] = Math.Round(found.Parts.Dense, 6),
+            ["bm25"] = Math.Round(found.Parts.Bm25, 6),
+            ["entity"] = Math.Round(found.Parts.Entity, 6),
         };
         return memory;
     }
@@ -77,7 +77,7 @@ internal static class Mem0Shapes
         var memory = SelfHosted(found.Row);
         memory["score"] = Math.Round(found.Score, 6);
         if (explain)
-            memory["score_details"] = new JsonObject(found.Parts.Select(part => KeyValuePair.Create(part.Key, (JsonNode?)Math.Round(part.Value, 6))));
+            memory["score_details"] = new JsonObject(found.Parts.ToDictionary().Select(part => KeyValuePair.Create(part.Key, (JsonNode?)Math.Round(part.Value, 6))));
         return memory;
     }
 
@@ -139,8 +139,6 @@ internal static class Mem0Shapes
         MemoryChange.Updated or MemoryChange.Superseded => "UPDATE",
         _ => "ADD",
     };
-
-    private static double Part(FoundMemory found, string name) => found.Parts.TryGetValue(name, out var value) ? Math.Round(value, 6) : 0;
 
     // Mem0's clients get an MD5 here; it identifies a text and protects nothing.
     [System.Diagnostics.CodeAnalysis.SuppressMessage("Security", "CA5351", Justification = "A wire format of Mem0's, not a protection.")]

@@ -2,7 +2,6 @@ using System.Globalization;
 using AgentFlow.Contracts;
 using AgentFlow.MemoryService.Index;
 using AgentFlow.MemoryService.Memories;
-using AgentFlow.Retrieval.Index;
 using AgentFlow.ServiceDefaults.Postgres;
 using Npgsql;
 
@@ -26,20 +25,20 @@ internal sealed class CandidateRows(Database database, MemoryTruth truth)
     /// <param name="Horizon">Once the tail is applied, everything below this transaction is in the in-process index.</param>
     internal sealed record Joined(IReadOnlyList<MemoryRow> Rows, IReadOnlyList<Guid> Tail, ulong? Horizon);
 
-    /// <param name="exact">The candidates come from the in-process index.</param>
-    internal async Task<Joined> JoinAsync(Guid ownerId, IReadOnlyList<IndexHit> hits, bool exact, CancellationToken ct)
+    /// <param name="exact">The candidates come from the in-process index, or from Qdrant (false); null when the tail was looked at before.</param>
+    internal async Task<Joined> JoinAsync(Guid ownerId, IEnumerable<Guid> candidates, bool? exact, CancellationToken ct)
     {
-        var ids = hits.Select(hit => hit.Id).ToArray();
+        var ids = candidates.ToArray();
         var batch = database.ForOwner(ownerId).CreateBatch()
             .Add("select pg_snapshot_xmin(pg_current_snapshot())::text", [])
             .Add(JoinSql, [ids, ownerId]);
-        var since = exact ? truth.ReadUpTo(ownerId) : null;
+        var since = exact == true ? truth.ReadUpTo(ownerId) : null;
         if (since is { } xid)
             batch.Add(ChangedSql, [ownerId, xid.ToString(CultureInfo.InvariantCulture)]);
-        else if (!exact)
+        else if (exact == false)
             batch.Add(QueuedSql, [ownerId]);
         var joined = await batch.ReadAsync(ReadAsync, ct);
-        return exact ? joined : joined with { Horizon = null };
+        return exact == true ? joined : joined with { Horizon = null };
     }
 
     internal Task<MemoryRow?> FindAsync(Guid ownerId, MemoryId id, CancellationToken ct) =>

@@ -1,7 +1,7 @@
+using System.Globalization;
 using AgentFlow.Contracts;
 using AgentFlow.MemoryService.Memories;
 using AgentFlow.Retrieval.Filters;
-using AgentFlow.Retrieval.Index;
 
 namespace AgentFlow.MemoryService.Search;
 
@@ -10,17 +10,16 @@ internal static class Explanation
 {
     /// <returns>Null when it was returned.</returns>
     internal static async Task<string?> WhyNotAsync(
-        CandidateRows rows, Guid ownerId, MemoryId id, MemoryQuery query, IReadOnlyList<IndexHit> hits, IReadOnlyList<FoundMemory> ranked,
-        IReadOnlyList<FoundMemory> results, DateTimeOffset now, CancellationToken ct)
+        CandidateRows rows, Guid ownerId, MemoryId id, MemoryQuery query, Candidates candidates, IReadOnlyList<FoundMemory> results, DateTimeOffset now, CancellationToken ct)
     {
         if (results.Any(found => found.Row.Id == id))
             return null;
         return await rows.FindAsync(ownerId, id, ct) is { } row
-            ? Why(row, query, hits, ranked, now)
-            : "There is no such memory.";
+            ? Why(row, query, candidates, now)
+            : "The filter excludes it, or there is no such memory.";
     }
 
-    private static string Why(MemoryRow row, MemoryQuery query, IReadOnlyList<IndexHit> hits, IReadOnlyList<FoundMemory> ranked, DateTimeOffset now)
+    private static string Why(MemoryRow row, MemoryQuery query, Candidates candidates, DateTimeOffset now)
     {
         // A memory outside of what the filter may see is as unknown as one that does not exist.
         if (query.Filter is { } filter && !filter.Matches(new Index.MemoryFields(row)))
@@ -33,17 +32,19 @@ internal static class Explanation
             return $"It was true from {row.ValidFrom:O}{(row.ValidTo is { } to ? $" to {to:O}" : string.Empty)}, not at {moment:O}.";
         if (query.AsOf is null && row.ValidTo is not null)
             return row.SupersededBy is { } by ? $"It was superseded by {by} at {row.ValidTo:O}." : $"It ended at {row.ValidTo:O}.";
-        var place = ranked.ToList().FindIndex(found => found.Row.Id == row.Id);
-        if (place < 0)
-        {
-            return hits.Any(hit => hit.Id == row.Id.Value)
-                ? "The index holds an older version of it; it is being brought up to date."
-                : $"It is not among the {hits.Count} candidates: too few words and too little similarity in common with the query.";
-        }
+        return Rank(row, query, candidates);
+    }
 
-        var score = ranked[place].Score;
+    private static string Rank(MemoryRow row, MemoryQuery query, Candidates candidates)
+    {
+        var place = candidates.Ranked.ToList().FindIndex(ranked => ranked.Candidate.Id == row.Id.Value);
+        if (place < 0)
+            return $"It is not among the {candidates.Ranked.Count} candidates: too few words and too little similarity in common with the query.";
+        if (candidates.Hits.FirstOrDefault(hit => hit.Id == row.Id.Value) is { } hit && hit.Version != row.Version)
+            return "The index holds an older version of it; it is being brought up to date.";
+        var score = candidates.Found.FirstOrDefault(found => found.Row.Id == row.Id)?.Score ?? candidates.Ranked[place].Score;
         return score < query.Threshold
-            ? string.Create(System.Globalization.CultureInfo.InvariantCulture, $"Its score {score:0.####} is below the threshold {query.Threshold:0.####}.")
-            : string.Create(System.Globalization.CultureInfo.InvariantCulture, $"It ranked {place + 1} with score {score:0.####}; topK is {query.TopK}.");
+            ? string.Create(CultureInfo.InvariantCulture, $"Its score {score:0.####} is below the threshold {query.Threshold:0.####}.")
+            : string.Create(CultureInfo.InvariantCulture, $"It ranked {place + 1} with score {score:0.####}; topK is {query.TopK}.");
     }
 }

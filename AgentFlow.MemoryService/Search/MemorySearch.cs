@@ -3,6 +3,7 @@ using AgentFlow.Contracts.Memories;
 using AgentFlow.MemoryService.Access;
 using AgentFlow.MemoryService.Index;
 using AgentFlow.MemoryService.Memories;
+using AgentFlow.Retrieval.Embedding;
 using AgentFlow.Retrieval.Filters;
 using AgentFlow.Retrieval.Index;
 using AgentFlow.Retrieval.Ranking;
@@ -33,25 +34,35 @@ internal sealed record MemoryFindings(IReadOnlyList<FoundMemory> Ranked, IReadOn
 
 internal sealed record FoundMemory(MemoryRow Row, double Score, RankParts Parts)
 {
-    internal MemoryItem ToItem(bool explain) => Row.ToItem() with { Score = Score, Scores = explain ? Parts.ToDictionary() : null };
+    /// <summary>What age took from the score, 0 to 1; 1 without decay.</summary>
+    public double Decay { get; init; } = 1;
+
+    internal MemoryItem ToItem(bool explain) => Row.ToItem() with { Score = Score, Scores = explain ? Explained() : null };
+
+    private IReadOnlyDictionary<string, double> Explained() =>
+        Decay == 1 ? Parts.ToDictionary() : new Dictionary<string, double>(Parts.ToDictionary(), StringComparer.Ordinal) { ["decay"] = Decay };
 }
 
 /// <summary>
-/// Finds memories: candidates from the index, joined with what Postgres holds at this moment, ranked, cut. The join drops whatever the
-/// index still believes; the tail that the index has not seen yet is brought in before. Thread-safe.
+/// Finds memories: candidates from the index and from the entities that the query names, ranked, then joined with what Postgres holds at
+/// this moment. The join drops whatever the index still believes; the tail that the index has not seen yet is brought in before. Thread-safe.
 /// </summary>
 internal sealed class MemorySearch(
-    VectorIndex index, IndexedWrites writes, MemoryTruth truth, CandidateRows rows, MemoryEmbedding embedding, TimeProvider time)
+    VectorIndex index, IndexedWrites writes, MemoryTruth truth, CandidateRows rows, EntityCandidates entities, MemoryEmbedding embedding, EmbeddingSpace space,
+    MemoryDecay decay, TimeProvider time, IMemoryReranker? reranker = null)
 {
-    /// <summary>Both ways contribute at least this many candidates, so that fusion has something to choose from.</summary>
-    private const int MinCandidates = 60;
+    /// <summary>Both ways contribute at least this many candidates, so that neighbours and sessions have something to lend from.</summary>
+    private const int MinCandidates = 200;
 
     private const int MaxCandidates = 1_000;
+
+    private readonly RankWeights _weights = RankWeights.For(space);
 
     internal async Task<MemoryFindings> FindAsync(Guid ownerId, MemoryQuery query, CancellationToken ct)
     {
         var now = time.GetUtcNow();
         var degraded = new List<string>();
+        var named = entities.FindAsync(ownerId, query.Text, ct);
         var vectors = await embedding.TryEmbedAsync([query.Text], ct);
         if (vectors is null)
             degraded.Add(MemoryEmbedding.Unavailable);
@@ -59,76 +70,98 @@ internal sealed class MemorySearch(
         {
             Vector = vectors?[0],
             Text = query.Text,
-            Filter = FilterExpression.AllOf(query.Filter, Validity(query, now)),
+            Filter = FilterExpression.AllOf(query.Filter, SearchValidity.Of(query, now)),
             Limit = Math.Clamp(query.TopK * 2, MinCandidates, MaxCandidates),
             WithNeighbours = true,
         };
-        var (hits, found) = await CandidatesAsync(ownerId, indexQuery, degraded, ct);
-        var shown = found.Where(row => IsShown(row, query, now)).ToDictionary(row => row.Id.Value);
-        var ranked = Rank(query, hits, shown);
-        var results = ranked.Where(found => found.Score >= query.Threshold).Take(query.TopK).ToList();
+        var candidates = await CandidatesAsync(ownerId, query, indexQuery, await named, degraded, now, ct);
+        var found = candidates.Found;
+        if (query.Rerank && reranker is not null)
+            found = await reranker.RerankAsync(query.Text, found, ct);
+        var results = found.Where(memory => memory.Score >= query.Threshold).Take(query.TopK).ToList();
         var explanation = query.ExplainId is { } id
-            ? await Explanation.WhyNotAsync(rows, ownerId, id, query, hits, ranked, results, now, ct)
+            ? await Explanation.WhyNotAsync(rows, ownerId, id, query, candidates, results, now, ct)
             : null;
         return new MemoryFindings(results, degraded.Count == 0 ? null : [.. degraded.Distinct(StringComparer.Ordinal)], explanation);
     }
 
-    /// <summary>The index's candidates and their rows; asked again when the index did not know everything that is committed.</summary>
-    private async Task<(IReadOnlyList<IndexHit> Hits, IReadOnlyList<MemoryRow> Rows)> CandidatesAsync(
-        Guid ownerId, IndexQuery query, List<string> degraded, CancellationToken ct)
+    /// <summary>Ranked candidates that Postgres confirms; the index is asked again when it did not know everything that is committed.</summary>
+    private async Task<Candidates> CandidatesAsync(
+        Guid ownerId, MemoryQuery query, IndexQuery indexQuery, IReadOnlyDictionary<Guid, double> named, List<string> degraded, DateTimeOffset now, CancellationToken ct)
     {
-        var owned = index.For(ownerId);
-        var answer = await owned.SearchAsync(query, ct);
-        var joined = await rows.JoinAsync(ownerId, answer.Hits, IsExact(answer), ct);
-        if (joined.Tail.Count > 0)
+        for (var asked = 1; ; asked++)
         {
-            await writes.CatchUpAsync(ownerId, joined.Tail, ct);
-            answer = await owned.SearchAsync(query, ct);
-            var again = await rows.JoinAsync(ownerId, answer.Hits, IsExact(answer), ct);
-            joined = again with { Horizon = joined.Horizon };
+            var answer = await index.For(ownerId).SearchAsync(indexQuery, ct);
+            var exact = writes.IsInProcess || answer.Degraded is not null;
+            var ranked = Rank(query, answer.Hits, named);
+            var joined = await rows.JoinAsync(ownerId, ranked.Take(Ahead(query)).Select(one => one.Candidate.Id), exact, ct);
+            if (joined.Tail.Count > 0)
+            {
+                await writes.CatchUpAsync(ownerId, joined.Tail, ct);
+                if (joined.Horizon is { } caughtUp)
+                    truth.Advance(ownerId, caughtUp);
+                if (asked == 1)
+                    continue;
+            }
+            else if (joined.Horizon is { } horizon)
+            {
+                truth.Advance(ownerId, horizon);
+            }
+
+            if (answer.Degraded is { } reason)
+                degraded.Add(reason);
+            var found = await ConfirmAsync(ownerId, query, answer.Hits, ranked, joined.Rows, now, ct);
+            return new Candidates(answer.Hits, ranked, found);
+        }
+    }
+
+    /// <summary>Joins further candidates while too few of those before were still there.</summary>
+    private async Task<IReadOnlyList<FoundMemory>> ConfirmAsync(
+        Guid ownerId, MemoryQuery query, IReadOnlyList<IndexHit> hits, IReadOnlyList<Ranked> ranked, IReadOnlyList<MemoryRow> first, DateTimeOffset now, CancellationToken ct)
+    {
+        var versions = hits.ToDictionary(hit => hit.Id, hit => hit.Version);
+        var found = new List<FoundMemory>();
+        var read = first;
+        for (var from = 0; from < ranked.Count; from += Ahead(query))
+        {
+            var page = ranked.Skip(from).Take(Ahead(query)).ToList();
+            if (from > 0)
+                read = (await rows.JoinAsync(ownerId, page.Select(one => one.Candidate.Id), exact: null, ct)).Rows;
+            var shown = read.Where(row => IsShown(row, query, now) && IsCurrent(row, versions, query)).ToDictionary(row => row.Id.Value);
+            found.AddRange(page.Where(one => shown.ContainsKey(one.Candidate.Id)).Select(one => new FoundMemory(shown[one.Candidate.Id], one.Score, one.Parts)));
+            if (found.Count >= query.TopK)
+                break;
         }
 
-        if (joined.Horizon is { } horizon)
-            truth.Advance(ownerId, horizon);
-        if (answer.Degraded is { } reason)
-            degraded.Add(reason);
-        return (answer.Hits, joined.Rows);
+        return decay.Apply(found, now);
     }
 
-    private bool IsExact(IndexAnswer answer) => writes.IsInProcess || answer.Degraded is not null;
+    /// <summary>Some more than asked for: the join may drop a few, and decay may change their order.</summary>
+    private static int Ahead(MemoryQuery query) => query.TopK + Math.Max(10, query.TopK / 2);
 
-    private List<FoundMemory> Rank(MemoryQuery query, IReadOnlyList<IndexHit> hits, Dictionary<Guid, MemoryRow> shown)
+    private IReadOnlyList<Ranked> Rank(MemoryQuery query, IReadOnlyList<IndexHit> hits, IReadOnlyDictionary<Guid, double> named)
     {
-        var candidates = hits.Where(hit => shown.TryGetValue(hit.Id, out var row) && row.Version == hit.Version).Select(RankCandidate.From).ToList();
-        return [.. MemoryRanking.Rank(query.Text, candidates, embedding.Weights).Select(ranked => new FoundMemory(shown[ranked.Candidate.Id], ranked.Score, ranked.Parts))];
+        var candidates = new List<RankCandidate>(hits.Count + named.Count);
+        foreach (var hit in hits)
+            candidates.Add(named.TryGetValue(hit.Id, out var strength) ? RankCandidate.From(hit) with { Entity = strength } : RankCandidate.From(hit));
+        if (named.Count > 0)
+        {
+            var known = hits.Select(hit => hit.Id).ToHashSet();
+            candidates.AddRange(named.Where(one => !known.Contains(one.Key)).Select(one => new RankCandidate { Id = one.Key, Entity = one.Value }));
+        }
+
+        return ConversationRanker.Rank(query.Text, candidates, _weights);
     }
+
+    /// <summary>A hit must be the version that Postgres has; what only an entity brought must pass the filter, which the index has not applied.</summary>
+    private static bool IsCurrent(MemoryRow row, Dictionary<Guid, long> versions, MemoryQuery query) =>
+        versions.TryGetValue(row.Id.Value, out var version)
+            ? version == row.Version
+            : query.Filter is null || query.Filter.Matches(new MemoryFields(row));
 
     private static bool IsShown(MemoryRow row, MemoryQuery query, DateTimeOffset now) =>
         (query.Expired ? row.Status == MemoryStatus.Active : row.IsShownAt(now))
         && (query.AsOf is { } moment ? row.WasTrueAt(moment) : row.ValidTo is null);
-
-    /// <summary>
-    /// What keeps closed and expired facts from crowding out others. The moment is cut to the minute, so that the index can keep the
-    /// filter's result for later searches; the join is exact.
-    /// </summary>
-    private static FilterExpression? Validity(MemoryQuery query, DateTimeOffset now)
-    {
-        FilterExpression validity = query.AsOf is { } moment
-            ? new FilterExpression.And([
-                new FilterExpression.Range(MemoryFilters.ValidFrom, null, MemoryFilters.At(moment, inclusive: true)),
-                new FilterExpression.Or([
-                    new FilterExpression.Not(new FilterExpression.Exists(MemoryFilters.ValidTo)),
-                    new FilterExpression.Range(MemoryFilters.ValidTo, MemoryFilters.At(moment, inclusive: false), null)])])
-            : new FilterExpression.Not(new FilterExpression.Exists(MemoryFilters.ValidTo));
-        if (query.Expired)
-            return validity;
-        var minute = new DateTimeOffset(now.UtcTicks - (now.UtcTicks % TimeSpan.TicksPerMinute), TimeSpan.Zero);
-        return new FilterExpression.And([
-            validity,
-            new FilterExpression.Or([
-                new FilterExpression.Not(new FilterExpression.Exists(MemoryFilters.ExpiresAt)),
-                new FilterExpression.Range(MemoryFilters.ExpiresAt, MemoryFilters.At(minute, inclusive: true), null)])]);
-    }
 
     /// <exception cref="ProblemException">400: the request is not in order.</exception>
     internal static MemoryQuery Check(MemoryCaller caller, SearchMemoriesRequest request)
@@ -159,3 +192,6 @@ internal sealed class MemorySearch(
             throw new ProblemException(StatusCodes.Status413PayloadTooLarge, "query_too_long", "query has at most 20,000 characters.");
     }
 }
+
+/// <summary>What a search looked at, from the index's hits to the memories that Postgres confirmed.</summary>
+internal sealed record Candidates(IReadOnlyList<IndexHit> Hits, IReadOnlyList<Ranked> Ranked, IReadOnlyList<FoundMemory> Found);
