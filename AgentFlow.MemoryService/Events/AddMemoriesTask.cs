@@ -16,7 +16,7 @@ internal sealed class AddMemoriesTask(MemoryIngestion ingestion) : ITaskHandler
 
     public string Kind => TaskKind;
 
-    internal sealed record Input(AddMemoryRequest Request, MemoryScope? FixedSubject);
+    internal sealed record Input(AddMemoryRequest Request, MemoryScope? FixedSubject = null);
 
     internal static QueuedTask Make(MemoryCaller caller, AddMemoryRequest request, Guid operationId) => new(
         caller.OwnerId, TaskKind, JsonSerializer.SerializeToElement(new Input(request with { Async = false }, caller.FixedSubject), ContractJson.Options))

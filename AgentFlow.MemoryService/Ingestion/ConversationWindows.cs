@@ -49,12 +49,9 @@ internal static class ConversationWindows
                 start = end;
             }
 
-            // A sentence that is longer than a whole window is cut anywhere but inside a surrogate pair.
             while (sentence.End - start > room)
             {
-                var cut = start + room;
-                if (char.IsLowSurrogate(text[cut]))
-                    cut--;
+                var cut = CutInside(text, start, room);
                 yield return text[start..cut];
                 start = cut;
             }
@@ -64,5 +61,14 @@ internal static class ConversationWindows
 
         if (start < text.Length)
             yield return text[start..];
+    }
+
+    /// <summary>A sentence that is longer than a whole window is cut between words, and a word that is, anywhere but inside a surrogate pair.</summary>
+    private static int CutInside(string text, int start, int room)
+    {
+        var space = text.LastIndexOf(' ', start + room, room);
+        if (space > start)
+            return space + 1;
+        return char.IsLowSurrogate(text[start + room]) ? start + room - 1 : start + room;
     }
 }

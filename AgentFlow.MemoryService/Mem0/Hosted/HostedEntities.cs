@@ -45,11 +45,11 @@ internal static class HostedEntities
         return Mem0Edge.Json((subject ?? throw Mem0Edge.NotFound("Entity")).ToHosted(caller.OwnerId));
     }
 
-    private static async Task<IResult> DeleteAsync(string type, string id, MemoryCaller caller, SubjectStore subjects, Mem0Calls calls, CancellationToken ct)
+    private static async Task<IResult> DeleteAsync(string type, string id, MemoryCaller caller, Mem0Calls calls, CancellationToken ct)
     {
         MemoryScope scope = SubjectStore.ToScope(type, id) ?? throw Mem0Edge.Invalid("The entity type is user, agent, app or run");
-        if (!(await subjects.ListAsync(caller, ct)).Any(subject => SubjectStore.ToScope(subject.Type, subject.Name) == scope))
-            throw Mem0Edge.NotFound("Entity");
+
+        // One memory may have several subjects: a client that deletes all of them one by one finds the later ones gone.
         var operation = await calls.DeleteSubjectAsync(caller, scope, ct);
         return Mem0Edge.Json(new JsonObject { ["message"] = "Entity deleted successfully!", ["event_id"] = operation.ToString("D") });
     }
