@@ -1,8 +1,10 @@
 using AgentFlow.MemoryService.Access;
+using AgentFlow.MemoryService.Erasure;
 using AgentFlow.MemoryService.Events;
 using AgentFlow.MemoryService.Graph;
 using AgentFlow.MemoryService.Mem0;
 using AgentFlow.MemoryService.Memories;
+using AgentFlow.MemoryService.Review;
 using AgentFlow.MemoryService.Search;
 using AgentFlow.ServiceDefaults;
 using AgentFlow.ServiceDefaults.Idempotency;
@@ -43,6 +45,8 @@ internal static class MemoryServiceApplication
         app.MapSearch();
         app.MapEvents();
         app.MapGraph();
+        app.MapReview();
+        app.MapErasure();
         app.MapKeys();
         app.MapMem0();
         app.MapOpenApi().AllowAnonymous();

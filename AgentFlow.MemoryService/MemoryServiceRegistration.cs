@@ -23,7 +23,7 @@ internal static class MemoryServiceRegistration
         services.AddSingleton(ExtractionModelOptions.From(builder.Configuration));
         services.AddHttpClient(ModelExtraction.ClientName, client => client.Timeout = Timeout.InfiniteTimeSpan);
         services.AddSingleton<MemoryStore>().AddSingleton<MemoryEditing>().AddSingleton<MemoryReader>().AddSingleton<MemoryChanges>().AddSingleton<MemoryBatches>();
-        services.AddSingleton<EventReader>().AddTaskHandler<AddMemoriesTask>().AddSingleton<GraphReader>();
+        services.AddSingleton<EventReader>().AddTaskHandler<AddMemoriesTask>().AddSingleton<GraphReader>().AddSingleton<Erasure.ErasureStore>();
         services.AddSingleton<MemoryIngestion>().AddSingleton<FactExtraction>().AddSingleton<ModelExtraction>().AddSingleton<SimilarityDeduplication>();
         services.AddSingleton<MemorySearch>().AddSingleton<CandidateRows>().AddSingleton<RelatedMemories>().AddSingleton<EntityCandidates>().AddSingleton<MemoryDecay>();
         return builder;

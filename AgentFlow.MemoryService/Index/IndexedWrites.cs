@@ -1,5 +1,6 @@
 using System.Threading.Channels;
 using AgentFlow.MemoryService.Memories;
+using AgentFlow.Retrieval.Embedding;
 using AgentFlow.Retrieval.Index;
 using AgentFlow.ServiceDefaults.Outbox;
 using AgentFlow.ServiceDefaults.Postgres;
@@ -12,7 +13,7 @@ namespace AgentFlow.MemoryService.Index;
 /// not-yet-indexed tail in Postgres). What fails here stays in the outbox, whose worker tries again.
 /// </summary>
 internal sealed partial class IndexedWrites(
-    VectorIndex index, MemoryTruth truth, Database database, OutboxWorker outbox, ILogger<IndexedWrites> logger) : BackgroundService
+    VectorIndex index, MemoryTruth truth, EmbeddingSpace space, Database database, OutboxWorker outbox, ILogger<IndexedWrites> logger) : BackgroundService
 {
     private const int MaxBatch = 1_000;
 
@@ -44,6 +45,29 @@ internal sealed partial class IndexedWrites(
     /// <summary>After deletions, whose versions are known.</summary>
     internal Task DeletedAsync(Guid ownerId, IEnumerable<(Guid Id, int Version)> deleted, CancellationToken ct) =>
         WriteAsync(ownerId, [.. deleted.Select(one => new IndexWrite.Remove(one.Id, one.Version))], ct);
+
+    internal int Dimensions => space.Dimensions;
+
+    /// <summary>Takes points out of the index before anything else is answered.</summary>
+    /// <returns>False when the index did not take it; the outbox has the ids.</returns>
+    internal async Task<bool> RemoveNowAsync(Guid ownerId, IReadOnlyList<(Guid Id, long Version)> points, CancellationToken ct)
+    {
+        IReadOnlyList<IndexWrite> writes = [.. points.Select(point => new IndexWrite.Remove(point.Id, point.Version))];
+        try
+        {
+            await index.For(ownerId).WriteAsync(writes, ct);
+            truth.Applied(writes);
+        }
+        catch (Exception error) when (IsIndexDown(error, ct))
+        {
+            LogLeft(error, writes.Count);
+            return false;
+        }
+
+        foreach (var write in writes)
+            _written.Writer.TryWrite((ownerId, write));
+        return true;
+    }
 
     /// <summary>
     /// Brings over what other processes have committed. Where Qdrant does not take it, the in-process index behind it does, and the search that

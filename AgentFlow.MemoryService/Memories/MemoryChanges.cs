@@ -12,7 +12,7 @@ namespace AgentFlow.MemoryService.Memories;
 
 /// <summary>Edits and deletes for a caller: finds, checks, changes, tells the index. Thread-safe.</summary>
 internal sealed class MemoryChanges(
-    MemoryReader reader, MemoryEditing editing, MemoryEmbedding embedding, IndexedWrites index, IOptions<MemoryOptions> options, TimeProvider time)
+    MemoryReader reader, MemoryEditing editing, MemoryStore store, MemoryEmbedding embedding, IndexedWrites index, IOptions<MemoryOptions> options, TimeProvider time)
 {
     /// <summary>Each turn is lost to another edit of the same memory.</summary>
     private const int MaxTries = 5;
@@ -53,6 +53,29 @@ internal sealed class MemoryChanges(
 
             if (attempt == MaxTries)
                 throw new ProblemException(StatusCodes.Status409Conflict, "edited_elsewhere", "This memory is being edited by others; try again.");
+        }
+    }
+
+    /// <returns>The memory after the decision; null when there is no such pending memory.</returns>
+    internal async Task<MemoryRow?> ReviewAsync(MemoryCaller caller, MemoryId id, bool approve, string? text, Guid operationId, CancellationToken ct)
+    {
+        if (text is not null)
+            AddRequestRules.CheckText("text", text, options.Value);
+        if (await FindAsync(caller, id, ct) is not { Status: MemoryStatus.Pending } before)
+            return null;
+        var edit = await EditAsync(before, new MemoryPatch { Text = text }, ct);
+        var decided = edit with { Status = approve ? MemoryStatus.Active : MemoryStatus.Rejected };
+        try
+        {
+            if (await editing.ApplyAsync(caller.OwnerId, operationId, decided, embedding.Model, time.GetUtcNow(), ct) is not { } after)
+                return null;
+            var closed = approve ? await store.CloseContradictedAsync(caller.OwnerId, operationId, after, time.GetUtcNow(), ct) : [];
+            await index.ChangedAsync(caller.OwnerId, [id.Value, .. closed], ct);
+            return after;
+        }
+        catch (MemoryConflictException conflict)
+        {
+            throw new ProblemException(StatusCodes.Status409Conflict, "duplicate", conflict.Message);
         }
     }
 

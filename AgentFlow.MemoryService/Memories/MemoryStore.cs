@@ -103,6 +103,25 @@ internal sealed class MemoryStore(Database database)
             reader => new SupersessionCandidate(reader.GetGuid(0), reader.GetFieldValue<byte[]>(1), reader.Time(2), reader.GetBoolean(3)),
             ct);
 
+    /// <summary>Closes what a memory contradicts that was only now approved.</summary>
+    internal async Task<IReadOnlyList<Guid>> CloseContradictedAsync(Guid ownerId, Guid operationId, MemoryRow approved, DateTimeOffset now, CancellationToken ct)
+    {
+        if (FactSlot.Parse(approved.Text) is not { } slot || approved.Kind != MemoryKind.Fact)
+            return [];
+        var memory = new NewMemory
+        {
+            Id = approved.Id, Scope = approved.Scope, Kind = approved.Kind, Text = approved.Text, Trust = approved.Trust, Slot = slot, CreatedAt = now,
+            ObservedAt = approved.ValidFrom, ContentHash = ContentHash.Of(approved.Text, approved.Kind, approved.ObservedAt, approved.Role, approved.Actor),
+        };
+        await using var session = await database.ForOwner(ownerId).BeginAsync(ct);
+        await LockSubjectsAsync(session, ownerId, [memory], ct);
+        var others = await ContradictedAsync(session, ownerId, memory, ct);
+        var plan = Supersession.Decide(memory.ContentHash, memory.ValidFrom, [.. others.Where(other => other.Id != approved.Id.Value)]);
+        await CloseAsync(session, ownerId, operationId, memory, plan.Closed, ct);
+        await session.CommitAsync(ct);
+        return plan.Closed;
+    }
+
     private static Task<List<Inserted?>> InsertAsync(
         DbBatch batch, Guid ownerId, Guid operationId, IReadOnlyList<NewMemory> memories, string model, CancellationToken ct)
     {
