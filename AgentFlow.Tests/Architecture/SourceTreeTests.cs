@@ -22,7 +22,7 @@ public sealed partial class SourceTreeTests
 
     [Fact]
     public void Program_files_stay_under_60_lines() =>
-        Assert.Empty(Sources().Where(file => Path.GetFileName(file) == "Program.cs" && !file.Contains("Benchmarks", StringComparison.Ordinal) && 
+        Assert.Empty(Sources().Where(file => Path.GetFileName(file) == "Program.cs" && !file.Contains("Benchmarks", StringComparison.Ordinal)
             && File.ReadLines(file).Count(line => !line.StartsWith("using ", StringComparison.Ordinal)) >= 60).Select(Relative));
 
     [Fact]
