@@ -120,7 +120,7 @@ internal sealed class AdminStore(Database database, DurableQueue queue)
         """,
         [owner, action, limit, before],
         static reader => new AuditEntry(
-            reader.GetInt64(0), reader.Time(1), Owner(reader, 2), Owner(reader, 3), reader.GetString(4), reader.NullableString(5), reader.NullableJson(6)),
+            reader.GetInt64(0), reader.Time(1), reader.GetString(4), Owner(reader, 2), Owner(reader, 3), reader.NullableString(5), reader.NullableJson(6)),
         ct);
 
     public Task<AdminStats> StatsAsync(CancellationToken ct) => database.AsWorker().CreateBatch()

@@ -13,7 +13,7 @@ namespace AgentFlow.ApiService.Edges;
 
 /// <summary>
 /// What a request passes before a route's handler, in this order: (outer: telemetry and problem details) forwarded headers, host filter,
-/// HTTPS, security headers, routing, CORS, authentication, rate limit, request log, content rules, time limit, authorization, idempotency.
+/// HTTPS, security headers, routing, CORS, authentication, rate limit, request log, content rules, time limit, authorization, ids, idempotency.
 /// </summary>
 internal static class EdgePipeline
 {
@@ -77,6 +77,7 @@ internal static class EdgePipeline
         app.UseMiddleware<ContentRules>();
         app.UseRequestTimeouts();
         app.UseAuthorization();
+        app.UseMiddleware<RouteIds>();
         app.UseIdempotency();
         return app;
     }
@@ -107,7 +108,7 @@ internal static class EdgePipeline
         kestrel.Limits.MaxRequestBodySize = limits.JsonBodyBytes;
         kestrel.Limits.MaxConcurrentConnections = limits.Connections;
         kestrel.Limits.MaxConcurrentUpgradedConnections = limits.WebSockets;
-        kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(15);
+        kestrel.Limits.RequestHeadersTimeout = limits.HeadersTimeout;
         kestrel.Limits.KeepAliveTimeout = TimeSpan.FromSeconds(60);
     }
 }

@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using AgentFlow.ServiceDefaults.Tokens;
 using Microsoft.AspNetCore.Authorization;
 
 namespace AgentFlow.ApiService.Identity;
@@ -40,6 +41,11 @@ internal static class Policies
     /// <summary>Administrators; keys with the scope admin of an administrator.</summary>
     public const string Admin = "admin";
 
+    /// <summary>AgentFlow's own front end, by the token in <see cref="WebHeader"/>; never a person.</summary>
+    public const string Web = "web";
+
+    public const string WebHeader = "X-AgentFlow-Web";
+
     public static void Add(AuthorizationOptions options)
     {
         foreach (var (name, requirement) in Requirements)
@@ -75,6 +81,7 @@ internal static class Policies
         [Documents] = new(Access.ByMethod, Scopes.Documents),
         [DocumentsRead] = new(Access.Read, Scopes.Documents),
         [Admin] = new(Access.Admin),
+        [Web] = new(Access.Web),
     }.ToFrozenDictionary(StringComparer.Ordinal);
 }
 
@@ -86,6 +93,7 @@ internal enum Access
     ByMethod,
     Session,
     Admin,
+    Web,
 }
 
 /// <param name="Area">A key's scope that opens the route both ways, beside read and write.</param>
@@ -94,7 +102,7 @@ internal sealed record AccessRequirement(Access Access, Scopes Area = Scopes.Non
     /// <summary>The decision, pure. False for somebody unknown means 401, for a caller 403.</summary>
     public bool Allows(Caller? caller, string method)
     {
-        if (Access is Access.Everybody || caller is not { } known)
+        if (Access is Access.Everybody or Access.Web || caller is not { } known)
         {
             return Access is Access.Everybody;
         }
@@ -115,16 +123,29 @@ internal sealed record AccessRequirement(Access Access, Scopes Area = Scopes.Non
     }
 }
 
-internal sealed class AccessRequirementHandler : AuthorizationHandler<AccessRequirement>
+/// <summary>
+/// Judges a route by the last policy that it declares: a route's own word replaces its group's, so that one POST of a group may be a reading.
+/// (The framework would ask for both.)
+/// </summary>
+internal sealed class AccessRequirementHandler(JwtCodec codec) : AuthorizationHandler<AccessRequirement>
 {
     protected override Task HandleRequirementAsync(AuthorizationHandlerContext context, AccessRequirement requirement)
     {
-        var caller = (context.User as CallerPrincipal)?.Caller;
-        if (context.Resource is HttpContext http && requirement.Allows(caller, http.Request.Method))
+        if (context.Resource is HttpContext http && IsAllowed(http, (context.User as CallerPrincipal)?.Caller, requirement))
         {
             context.Succeed(requirement);
         }
 
         return Task.CompletedTask;
     }
+
+    private bool IsAllowed(HttpContext http, Caller? caller, AccessRequirement requirement)
+    {
+        var last = http.GetEndpoint()?.Metadata.GetMetadata<IAuthorizeData>()?.Policy;
+        var rule = last is not null && Policies.Requirements.TryGetValue(last, out var own) ? own : requirement;
+        return rule.Access is Access.Web ? IsWeb(http) : rule.Allows(caller, http.Request.Method);
+    }
+
+    private bool IsWeb(HttpContext http) =>
+        http.Request.Headers[Policies.WebHeader] is [{ } token] && codec.Validate(token, TokenProfile.Web, out _) is { } claims && claims.Subject == TokenProfile.WebSubject;
 }

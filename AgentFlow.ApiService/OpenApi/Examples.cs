@@ -14,6 +14,13 @@ internal static class Examples
         ["ChangePassword"] = """{"currentPassword":"correct horse battery staple","newPassword":"incorrect donkey battery staple"}""",
         ["PatchProfile"] = """{"displayName":"Ada Lovelace"}""",
         ["CreateApiKey"] = """{"name":"laptop","scopes":["chat","documents"]}""",
+        ["Chat"] = """{"message":"What does the licence say about warranty?","stream":true}""",
+        ["Query"] = """{"question":"What does the licence say about warranty?","topK":5}""",
+        ["RenameConversation"] = """{"title":"Licences"}""",
+        ["SearchDocuments"] = """{"query":"warranty","topK":5}""",
+        ["AddOwnMemory"] = """{"text":"I prefer short answers."}""",
+        ["EditOwnMemory"] = """{"text":"I prefer long answers."}""",
+        ["SearchOwnMemories"] = """{"query":"preferences","topK":5}""",
         ["CreateInvite"] = """{"email":"grace@example.org","role":"user"}""",
         ["PatchUser"] = """{"disabled":true}""",
     }.ToFrozenDictionary(StringComparer.Ordinal);

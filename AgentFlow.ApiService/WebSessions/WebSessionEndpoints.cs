@@ -3,7 +3,6 @@ using AgentFlow.ApiService.Limits;
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Auth;
 using AgentFlow.ServiceDefaults.Problems;
-using AgentFlow.ServiceDefaults.Tokens;
 using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace AgentFlow.ApiService.WebSessions;
@@ -14,7 +13,7 @@ namespace AgentFlow.ApiService.WebSessions;
 /// </summary>
 internal static class WebSessionEndpoints
 {
-    public const string Header = "X-AgentFlow-Web";
+    public const string Header = Policies.WebHeader;
 
     private const int MaxPayload = 16_384;
 
@@ -26,8 +25,7 @@ internal static class WebSessionEndpoints
 
     public static WebApplication MapWebSessions(this WebApplication app)
     {
-        var web = app.MapGroup("/internal/web").RequireAuthorization(Policies.Anonymous).LimitAs(LimitKind.None).ExcludeFromDescription()
-            .AddEndpointFilter<WebOnly>();
+        var web = app.MapGroup("/internal/web").RequireAuthorization(Policies.Web).LimitAs(LimitKind.None).ExcludeFromDescription();
         web.MapGet("/sessions/{key:length(64)}", FindAsync).WithName("FindWebSession");
         web.MapPut("/sessions/{key:length(64)}", KeepAsync).WithName("KeepWebSession");
         web.MapDelete("/sessions/{key:length(64)}", DropAsync).WithName("DropWebSession");
@@ -61,16 +59,5 @@ internal static class WebSessionEndpoints
             return Problem.Invalid("payload", $"name has 1 to 200 and payload 1 to {MaxPayload} characters.");
         await store.KeepKeyAsync(key, ct);
         return TypedResults.NoContent();
-    }
-
-    private sealed class WebOnly(JwtCodec codec) : IEndpointFilter
-    {
-        public async ValueTask<object?> InvokeAsync(EndpointFilterInvocationContext context, EndpointFilterDelegate next)
-        {
-            var header = context.HttpContext.Request.Headers[Header];
-            return header.Count == 1 && codec.Validate(header[0], TokenProfile.Web, out _) is { } claims && claims.Subject == TokenProfile.WebSubject
-                ? await next(context)
-                : Problem.Result(StatusCodes.Status401Unauthorized, "unauthorized", "This route is for AgentFlow's own front end.");
-        }
     }
 }

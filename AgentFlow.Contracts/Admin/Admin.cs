@@ -71,7 +71,8 @@ public sealed record InviteCreated(Invite Invite, string Token);
 /// <param name="OwnerId">The account concerned.</param>
 /// <param name="ActorId">Who did it; null for a command on the server, or nobody known.</param>
 /// <param name="Action">Such as session.started, session.refused, key.created, account.changed.</param>
-public sealed record AuditEntry(long Id, DateTimeOffset At, OwnerId? OwnerId, OwnerId? ActorId, string Action, string? Address, JsonElement? Detail);
+public sealed record AuditEntry(
+    long Id, DateTimeOffset At, string Action, OwnerId? OwnerId = null, OwnerId? ActorId = null, string? Address = null, JsonElement? Detail = null);
 
 /// <summary>How much there is, cheaply: rows are the planner's estimates.</summary>
 public sealed record AdminStats
@@ -99,4 +100,4 @@ public sealed record TableSize(string Table, long Rows, long Bytes);
 
 /// <summary>A setting as the service runs with it.</summary>
 /// <param name="Value">(hidden) for secrets.</param>
-public sealed record Setting(string Key, string? Value);
+public sealed record Setting(string Key, string Value);

@@ -44,6 +44,19 @@ internal static class RouteTable
         POST   /internal/web/keys                 web
         GET    /api/models                        read
         POST   /api/documents                     documents-write
+        POST   /api/chat                          chat-write
+        POST   /api/v1/chat/query                 chat-write
+        GET    /api/chat                          chat-read
+        GET    /api/chat/search                   chat-read
+        GET    /api/chat/{id:guid}                chat-read
+        PATCH  /api/chat/{id:guid}                chat-write
+        DELETE /api/chat/{id:guid}                chat-write
+        GET    /api/chat/{id:guid}/history        chat-read
+        GET    /api/chat/{id:guid}/export         chat-read
+        POST   /api/chat/{id:guid}/cancel         chat-write
+        GET    /api/runs/{id:guid}                chat-read
+        GET    /api/runs/{id:guid}/events         chat-read
+        POST   /api/runs/{id:guid}/cancel         chat-write
         GET    /api/documents                     documents-read
         GET    /api/documents/{id}                documents-read
         DELETE /api/documents/{id}                documents-write
