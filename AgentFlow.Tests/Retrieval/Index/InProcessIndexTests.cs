@@ -12,7 +12,7 @@ public sealed class InProcessIndexTests : IndexContract
         var (truth, owner, gate) = (new ListTruth(), Guid.CreateVersion7(), new TaskCompletionSource());
         truth.Put(owner, Points.Of("green tea"));
         truth.WhileLoading = () => gate.Task;
-        var index = Create(truth);
+        var index = NewIndex(truth);
         var searches = Enumerable.Range(0, 32).Select(_ => index.SearchAsync(owner, Points.Query("tea"), Ct)).ToList();
         gate.SetResult();
         Assert.All(await Task.WhenAll(searches), hits => Assert.Single(hits));
@@ -32,7 +32,7 @@ public sealed class InProcessIndexTests : IndexContract
             reading.SetResult();
             return gate.Task;
         };
-        var index = Create(truth);
+        var index = NewIndex(truth);
         var search = index.SearchAsync(owner, Points.Query("words gone new"), Ct);
         await reading.Task;
         await index.WriteAsync(owner, [new IndexWrite.Put(Points.Of("fresh words", 2, edited.Id)), new IndexWrite.Remove(deleted.Id, 2), new IndexWrite.Put(created)], Ct);
@@ -46,7 +46,7 @@ public sealed class InProcessIndexTests : IndexContract
         var (truth, owner) = (new ListTruth(), Guid.CreateVersion7());
         truth.Put(owner, Points.Of("green tea"));
         truth.WhileLoading = () => throw new TimeoutException();
-        var index = Create(truth);
+        var index = NewIndex(truth);
         await Assert.ThrowsAsync<TimeoutException>(() => index.SearchAsync(owner, Points.Query("tea"), Ct));
         truth.WhileLoading = () => Task.CompletedTask;
         Assert.Single(await index.SearchAsync(owner, Points.Query("tea"), Ct));
@@ -95,7 +95,7 @@ public sealed class InProcessIndexTests : IndexContract
     public async Task Thousands_of_changes_leave_what_a_new_load_would_find()
     {
         var (truth, owner, random) = (new ListTruth(), Guid.CreateVersion7(), new Random(11));
-        var index = Create(truth);
+        var index = NewIndex(truth);
         await index.SearchAsync(owner, Points.Query("load"), Ct);
         var ids = Enumerable.Range(0, 300).Select(_ => Guid.CreateVersion7()).ToArray();
         var versions = new long[ids.Length];
@@ -122,7 +122,7 @@ public sealed class InProcessIndexTests : IndexContract
             await index.WriteAsync(owner, [.. writes.OrderBy(_ => random.Next())], Ct);
         }
 
-        var fresh = Create(truth);
+        var fresh = NewIndex(truth);
         for (var word = 0; word < 50; word++)
         {
             var query = Points.Query($"word{word} common", limit: 1000) with { WithNeighbours = true };
@@ -138,7 +138,7 @@ public sealed class InProcessIndexTests : IndexContract
     {
         var (truth, owner) = (new ListTruth(), Guid.CreateVersion7());
         var ids = Enumerable.Range(0, 8).Select(_ => Guid.CreateVersion7()).ToArray();
-        var index = Create(truth);
+        var index = NewIndex(truth);
         await index.SearchAsync(owner, Points.Query("load"), Ct);
         await index.WriteAsync(owner, [.. ids.Select(id => new IndexWrite.Put(Points.Of("common", 1, id)))], Ct);
         using var done = new CancellationTokenSource();
@@ -157,9 +157,9 @@ public sealed class InProcessIndexTests : IndexContract
         await Task.WhenAll(readers);
     }
 
-    private protected override Task<IVectorIndex> CreateAsync(ListTruth truth) => Task.FromResult<IVectorIndex>(Create(truth));
+    private protected override Task<IVectorIndex> CreateAsync(ListTruth truth) => Task.FromResult<IVectorIndex>(NewIndex(truth));
 
-    private static InProcessIndex Create(ListTruth truth) => new(truth, HashingEmbeddingGenerator.Space.Dimensions, new InProcessIndexOptions());
+    private static InProcessIndex NewIndex(ListTruth truth) => new(truth, HashingEmbeddingGenerator.Space.Dimensions, new InProcessIndexOptions());
 
     private static float[] Unit(Random random, bool isSparse)
     {
