@@ -7,6 +7,7 @@ using AgentFlow.ApiService.Edges;
 using AgentFlow.ApiService.Identity;
 using AgentFlow.ApiService.Limits;
 using AgentFlow.ApiService.Models;
+using AgentFlow.ApiService.Tools;
 using AgentFlow.ApiService.Memories;
 using AgentFlow.ApiService.WebSessions;
 using AgentFlow.ApiService.OpenApi;
@@ -55,6 +56,7 @@ internal static class Program
         app.MapDocuments();
         app.MapTasks();
         app.MapModels();
+        app.MapApprovals();
         app.MapMemories();
         app.MapWebSessions();
         app.MapAdmin();

@@ -2,14 +2,16 @@ using System.Diagnostics;
 using AgentFlow.ApiService.Context;
 using AgentFlow.ApiService.Learning;
 using AgentFlow.ApiService.Models;
+using AgentFlow.ApiService.OutputFilter;
 using AgentFlow.ApiService.Runs;
+using AgentFlow.ApiService.Tools;
 using AgentFlow.Contracts.Runs;
 using Microsoft.Extensions.AI;
 
 namespace AgentFlow.ApiService.Agents;
 
-/// <summary>One turn of an agent: recall, prompt, model, until done or a limit is hit; then learning is queued. Thread-safe.</summary>
-internal sealed class AgentLoop(ChatPipeline models, Recall recall, Learner learner, TimeProvider time)
+/// <summary>One turn of an agent: recall, prompt, model, tools, until done or a limit is hit; then learning is queued. Thread-safe.</summary>
+internal sealed class AgentLoop(ChatPipeline models, Recall recall, ToolCatalog toolCatalog, ToolRunner toolRunner, Learner learner, TimeProvider time)
 {
     /// <summary>See <see cref="AgentRun"/>.</summary>
     public async Task RunAsync(RunContext run, RunWriter writer, CancellationToken ct)
@@ -24,13 +26,17 @@ internal sealed class AgentLoop(ChatPipeline models, Recall recall, Learner lear
         if (noted.Count > 0)
             await writer.EmitAsync(new MemoryStored { Count = noted.Count }, ct);
 
-        var turn = new Turn(run, recalled, noted, model);
-        var answer = new AnswerStream(turn.Prompt.Sources.Passages, writer);
-        for (NextStep step = NextStep.After(turn.State, run.Agent.Limits); step is not NextStep.Finish; step = NextStep.After(turn.State, run.Agent.Limits))
+        var turn = new Turn(run, recalled, noted, model, toolCatalog.Open(run, writer));
+        var answer = new AnswerStream(Filter(turn.Prompt, run), turn.Prompt.Sources.Passages, writer);
+        var step = NextStep.After(turn.State, run.Agent.Limits);
+        while (step is not NextStep.Finish)
         {
-            if (turn.TakeCompaction() is { } compacted)
-                await writer.EmitAsync(compacted, ct);
-            await CallModelAsync(turn, answer, ct);
+            step = step switch
+            {
+                NextStep.RunTools tools => await RunToolsAsync(turn, tools.Allowed, ct),
+                NextStep.CallModel call => await CallModelAsync(turn, answer, call.WithTools, ct),
+                _ => throw new UnreachableException(),
+            };
         }
 
         await answer.EndAsync(ct);
@@ -39,12 +45,18 @@ internal sealed class AgentLoop(ChatPipeline models, Recall recall, Learner lear
         Telemetry.InvokeAgentDuration.Record(time.GetElapsedTime(startedAt).TotalSeconds, new TagList { { Telemetry.Tags.AgentName, run.Agent.Slug } });
     }
 
-    private static async Task CallModelAsync(Turn turn, AnswerStream answer, CancellationToken ct)
+    private async Task<NextStep> CallModelAsync(Turn turn, AnswerStream answer, bool withTools, CancellationToken ct)
     {
+        if (turn.TakeCompaction() is { } compacted)
+            await turn.Tools.Writer.EmitAsync(compacted, ct);
         turn.BeginStep();
+        var limits = turn.Tools.Run.Agent.Limits;
+        var startedAt = time.GetTimestamp();
+        using var limit = new CancellationTokenSource(limits.Time > turn.ModelTime ? limits.Time - turn.ModelTime : TimeSpan.Zero, time);
+        using var linked = CancellationTokenSource.CreateLinkedTokenSource(ct, limit.Token);
         try
         {
-            await foreach (var update in turn.Model.Client.GetStreamingResponseAsync(turn.Messages, turn.Options(), ct))
+            await foreach (var update in turn.Model.Client.GetStreamingResponseAsync(turn.Messages, turn.Options(withTools), linked.Token))
             {
                 foreach (var content in update.Contents)
                 {
@@ -56,13 +68,31 @@ internal sealed class AgentLoop(ChatPipeline models, Recall recall, Learner lear
         }
         catch (ModelException e) when (e.Fault == ModelFault.ContextTooLong && turn.TryShrink())
         {
-            // The next round asks again with a shorter prompt.
+            return new NextStep.CallModel(withTools);
         }
         catch (ModelException e)
         {
+            if (turn.HasAnswered)
+                await answer.EndAsync(ct);
             throw ModelErrors.ToRunFailure(e, turn.HasAnswered);
         }
+        catch (OperationCanceledException) when (!ct.IsCancellationRequested)
+        {
+            throw new RunFailedException("time_limit", $"The agent did not finish within its {limits.Seconds} seconds.");
+        }
+
+        turn.ModelTime += time.GetElapsedTime(startedAt);
+        return NextStep.After(turn.State, limits);
     }
+
+    private async Task<NextStep> RunToolsAsync(Turn turn, int allowed, CancellationToken ct)
+    {
+        turn.AddResults(await toolRunner.RunAsync(turn.Tools, turn.PendingCalls, allowed, ct), allowed);
+        return NextStep.AfterTools(turn.State, turn.Tools.Run.Agent.Limits);
+    }
+
+    private static AnswerFilter Filter(Prompt prompt, RunContext run) =>
+        new(prompt.Instructions, [run.Question, .. run.History.Where(t => t.Role == Contracts.Chat.ChatRole.User).Select(t => t.Content)]);
 
     private static Activity? StartSpan(RunContext run)
     {

@@ -2,6 +2,8 @@ using AgentFlow.ApiService.Context;
 using AgentFlow.ApiService.Learning;
 using AgentFlow.ApiService.Models;
 using AgentFlow.ApiService.Runs;
+using AgentFlow.ApiService.Tools;
+using AgentFlow.ApiService.Tools.BuiltIn;
 using AgentFlow.ServiceDefaults.Http;
 using AgentFlow.ServiceDefaults.Queue;
 using AgentFlow.ServiceDefaults.Settings;
@@ -19,22 +21,18 @@ internal static class AgentRegistration
     {
         services.AddModels();
         services.AddRecall();
+        services.AddTools();
         services.AddServiceHttpClient<MemoryClient>("memory", MemoryTimeout).RemoveAllLoggers();
         services.AddSingleton<Learner>();
         services.AddTaskHandler<LearnTask>();
         services.AddValidatedOptions<AgentOptions>(AgentOptions.Section);
         services.AddSingleton(provider => new AgentCatalog(
-            AgentFiles.Read(provider.GetRequiredService<IOptions<AgentOptions>>().Value.Path, KnownTools), provider.GetRequiredService<ModelCatalog>()));
+            AgentFiles.Read(provider.GetRequiredService<IOptions<AgentOptions>>().Value.Path, BuiltInTools.Names), provider.GetRequiredService<ModelCatalog>()));
         services.AddSingleton<AgentLoop>();
         services.AddSingleton<AgentRun>(provider => provider.GetRequiredService<AgentLoop>().RunAsync);
         services.AddSingleton<ChooseAgent>(provider => provider.GetRequiredService<AgentCatalog>().ChooseAsync);
         return services.AddHostedService<AgentStart>();
     }
-
-    private static readonly HashSet<string> KnownTools = new(StringComparer.Ordinal)
-    {
-        "search_documents", "search_memory", "remember", "forget", "current_time", "calculate", "fetch_url",
-    };
 
     /// <summary>Reads the definitions before the service listens, so that a bad one stops the start.</summary>
     private sealed class AgentStart(AgentCatalog catalog) : IHostedLifecycleService

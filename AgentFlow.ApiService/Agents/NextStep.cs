@@ -3,7 +3,9 @@ namespace AgentFlow.ApiService.Agents;
 /// <summary>What a turn has used up so far.</summary>
 /// <param name="Steps">Calls of the model.</param>
 /// <param name="PendingCalls">Tool calls that the last answer asks for.</param>
-internal readonly record struct TurnState(int Steps, int ToolCalls, long OutputTokens, int PendingCalls);
+/// <param name="BrokenCalls">Calls whose arguments were no JSON.</param>
+[System.Runtime.InteropServices.StructLayout(System.Runtime.InteropServices.LayoutKind.Auto)]
+internal readonly record struct TurnState(int Steps, int ToolCalls, long OutputTokens, int PendingCalls, int BrokenCalls = 0);
 
 /// <summary>What a turn does next. Decided by <see cref="After"/>, which is pure.</summary>
 internal abstract record NextStep
@@ -29,7 +31,11 @@ internal abstract record NextStep
         return new RunTools(Math.Min(state.PendingCalls, Math.Max(0, limits.ToolCalls - state.ToolCalls)));
     }
 
+    /// <summary>A model that writes broken arguments is told so this often; then it must answer without tools.</summary>
+    private const int MaxBrokenCalls = 2;
+
     /// <summary>After tools have run.</summary>
     public static CallModel AfterTools(TurnState state, AgentLimits limits) =>
-        new(WithTools: state.Steps + 1 < limits.Steps && state.ToolCalls < limits.ToolCalls && state.OutputTokens < limits.OutputTokens);
+        new(WithTools: state.Steps + 1 < limits.Steps && state.ToolCalls < limits.ToolCalls && state.OutputTokens < limits.OutputTokens
+            && state.BrokenCalls <= MaxBrokenCalls);
 }

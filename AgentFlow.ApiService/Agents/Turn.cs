@@ -1,6 +1,8 @@
+using System.Text;
 using AgentFlow.ApiService.Context;
 using AgentFlow.ApiService.Models;
 using AgentFlow.ApiService.Runs;
+using AgentFlow.ApiService.Tools;
 using AgentFlow.Contracts.Runs;
 using Microsoft.Extensions.AI;
 
@@ -16,17 +18,24 @@ internal sealed class Turn
     private readonly Recalled _recalled;
     private readonly IReadOnlyList<string> _noted;
     private readonly List<ChatMessage> _messages;
+    private readonly StringBuilder _text = new();
+    private readonly List<FunctionCallContent> _pending = [];
+    private readonly int _toolTokens;
     private HistoryCompacted? _compaction;
     private int _promptTokens;
     private int _shrinks;
     private int _steps;
+    private int _toolCalls;
+    private int _brokenCalls;
     private long _inputTokens;
     private long _outputTokens;
     private decimal? _cost;
 
-    public Turn(RunContext run, Recalled recalled, IReadOnlyList<string> noted, ChatModel model)
+    public Turn(RunContext run, Recalled recalled, IReadOnlyList<string> noted, ChatModel model, ToolSession tools)
     {
-        (_run, _recalled, _noted, Model) = (run, recalled, noted, model);
+        (_run, _recalled, _noted, Model, Tools) = (run, recalled, noted, model, tools);
+        _toolTokens = tools.Declarations.OfType<AIFunctionDeclaration>().Sum(t => TokenEstimate.Of(t.Name + t.Description + t.JsonSchema.GetRawText()));
+        tools.ReadUntrustedText = recalled.Chunks.Count > 0 || run.SelectedText is not null || run.Context is not null;
         var window = Math.Min(model.ContextTokens, run.Agent.Limits.ContextTokens ?? int.MaxValue);
         _promptTokens = Math.Max(window - Math.Min(run.Agent.Limits.OutputTokens, window / 4), window / 2);
         Prompt = Assemble() ?? throw new RunFailedException(
@@ -36,6 +45,14 @@ internal sealed class Turn
 
     public ChatModel Model { get; }
 
+    public ToolSession Tools { get; }
+
+    /// <summary>The calls that the last answer asks for.</summary>
+    public IReadOnlyList<FunctionCallContent> PendingCalls => _pending;
+
+    /// <summary>How long the model has been answering; what is spent waiting for people is not the agent's.</summary>
+    public TimeSpan ModelTime { get; set; }
+
     public Prompt Prompt { get; private set; }
 
     public IReadOnlyList<ChatMessage> Messages => _messages;
@@ -43,16 +60,35 @@ internal sealed class Turn
     /// <summary>Some text went out: a failure can no longer be mended by asking again.</summary>
     public bool HasAnswered { get; private set; }
 
-    public TurnState State => new(_steps, 0, _outputTokens, 0);
+    public TurnState State => new(_steps, _toolCalls, _outputTokens, _pending.Count, _brokenCalls);
 
     public UsageReported Usage => new() { InputTokens = _inputTokens, OutputTokens = _outputTokens, Cost = _cost };
 
-    public void BeginStep() => _steps++;
+    public void BeginStep()
+    {
+        _steps++;
+        _text.Clear();
+        _pending.Clear();
+    }
 
-    public ChatOptions Options() => new()
+    /// <summary>Keeps what the model said and asked for, and what the tools returned, for the next step.</summary>
+    public void AddResults(IReadOnlyList<FunctionResultContent> results, int ran)
+    {
+        var said = new List<AIContent>(_pending);
+        if (_text.Length > 0)
+            said.Insert(0, new TextContent(_text.ToString()));
+        _messages.Add(new ChatMessage(ChatRole.Assistant, said));
+        _messages.Add(new ChatMessage(ChatRole.Tool, [.. results]));
+        _toolCalls += ran;
+        _brokenCalls += _pending.Count(c => c.Exception is not null);
+        _pending.Clear();
+    }
+
+    public ChatOptions Options(bool withTools) => new()
     {
         Instructions = Prompt.Instructions,
-        MaxOutputTokens = _run.Agent.Limits.OutputTokens,
+        Tools = withTools && Tools.Declarations.Count > 0 ? Tools.Declarations : null,
+        MaxOutputTokens = (int)Math.Max(1, _run.Agent.Limits.OutputTokens - _outputTokens),
         Temperature = (float?)_run.Agent.Temperature,
         AdditionalProperties = new() { [AnswerSources.Key] = Prompt.Sources },
     };
@@ -61,8 +97,12 @@ internal sealed class Turn
     {
         switch (content)
         {
-            case TextContent:
+            case TextContent text:
                 HasAnswered = true;
+                _text.Append(text.Text);
+                break;
+            case FunctionCallContent call:
+                _pending.Add(call);
                 break;
             case UsageContent usage:
                 _inputTokens += usage.Details.InputTokenCount ?? 0;
@@ -76,7 +116,7 @@ internal sealed class Turn
     /// <summary>Halves the prompt after the provider called it too long. False: it can not be helped.</summary>
     public bool TryShrink()
     {
-        if (HasAnswered || _shrinks == MaxShrinks)
+        if (HasAnswered || _toolCalls > 0 || _shrinks == MaxShrinks)
             return false;
         _shrinks++;
         _promptTokens = Math.Min(_promptTokens, Prompt.EstimatedTokens) / 2;
@@ -94,7 +134,7 @@ internal sealed class Turn
 
     private Prompt? Assemble()
     {
-        var prompt = PromptAssembly.Assemble(_run, _recalled, _noted, _promptTokens, toolTokens: 0);
+        var prompt = PromptAssembly.Assemble(_run, _recalled, _noted, _promptTokens, _toolTokens);
         _compaction = prompt?.Compacted;
         return prompt;
     }

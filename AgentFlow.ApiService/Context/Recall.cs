@@ -94,7 +94,7 @@ internal sealed partial class Recall(
             var found = await documents(run.OwnerId, run.Question, run.TopK ?? run.Agent.Retrieval.TopK, ct);
             if (found.Degraded is { Count: > 0 } parts)
                 AddDegraded(degraded, "documents", $"{string.Join(", ", parts)} did not answer");
-            return [.. found.Items.Select(h => new RecalledChunk(h.DocumentId, h.ChunkId, h.DocumentName, h.Page, h.Start, h.End, h.Text, h.Score))];
+            return [.. found.Items.Select(h => new RecalledChunk(h.DocumentId, h.ChunkId, h.DocumentName, h.Start, h.End, h.Text, h.Score, h.Page))];
         }
         catch (Exception e) when (IsSourceFailure(e, caller))
         {

@@ -107,7 +107,7 @@ internal sealed class RunWriter(RunId runId, Func<RunEvent, CancellationToken, V
                 _called.Add(called);
                 break;
             case ToolReturned returned when _called.Find(c => c.CallId == returned.CallId) is { } call:
-                _toolCalls.Add(new(call.CallId, call.Tool, call.Arguments, returned.Result, returned.Error, returned.DurationMs));
+                _toolCalls.Add(new(call.CallId, call.Tool, call.Arguments, returned.DurationMs, returned.Result, returned.Error));
                 break;
             case UsageReported usage:
                 Usage = new(usage.InputTokens, usage.OutputTokens, usage.Cost);

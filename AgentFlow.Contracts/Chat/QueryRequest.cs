@@ -56,4 +56,4 @@ public sealed record QueryAnswer
 public sealed record QueryTimings(double RetrievalMs, double ModelMs, double TotalMs);
 
 /// <summary>One tool call of a finished run: exactly one of result and error.</summary>
-public sealed record ToolCallSummary(string CallId, string Tool, JsonElement Arguments, JsonElement? Result, ToolFailure? Error, double DurationMs);
+public sealed record ToolCallSummary(string CallId, string Tool, JsonElement Arguments, double DurationMs, JsonElement? Result = null, ToolFailure? Error = null);

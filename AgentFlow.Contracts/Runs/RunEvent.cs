@@ -79,7 +79,7 @@ public sealed record RecalledMemory(MemoryId Id, string Text, string Scope, doub
 
 /// <param name="Start">UTF-16 offset into the document's stored text, inclusive.</param>
 /// <param name="End">UTF-16 offset, exclusive.</param>
-public sealed record RecalledChunk(DocumentId DocumentId, ChunkId ChunkId, string DocumentName, int? Page, int Start, int End, string Text, double Score);
+public sealed record RecalledChunk(DocumentId DocumentId, ChunkId ChunkId, string DocumentName, int Start, int End, string Text, double Score, int? Page = null);
 
 public sealed record MessageDelta : RunEvent
 {

@@ -77,6 +77,15 @@ internal sealed class ScriptedProvider : IAsyncDisposable
         return provider;
     }
 
+    /// <summary>Forgets scripts and requests, so that tests can share a provider.</summary>
+    public void Reset()
+    {
+        queue.Clear();
+        requests.Clear();
+        Volatile.Write(ref requestCount, 0);
+        Respond = _ => Script.Say("ok");
+    }
+
     public void Enqueue(params Script[] scripts)
     {
         foreach (var script in scripts)

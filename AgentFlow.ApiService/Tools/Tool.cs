@@ -1,0 +1,57 @@
+using AgentFlow.ApiService.Agents;
+using AgentFlow.ApiService.Runs;
+using AgentFlow.Contracts.Runs;
+using Microsoft.Extensions.AI;
+
+namespace AgentFlow.ApiService.Tools;
+
+/// <summary>A function that an agent can be granted.</summary>
+/// <param name="Function">Its arguments come from the model and are checked against the function's schema; who calls is never among them.</param>
+/// <param name="HasSideEffects">It changes something, or sends something out.</param>
+/// <param name="GivesUntrustedText">Its result holds text that others wrote: documents, the web, another server.</param>
+/// <param name="Type">function, or the kind of its source, for telemetry.</param>
+internal sealed record Tool(AIFunction Function, bool HasSideEffects, bool GivesUntrustedText, string Type = "function")
+{
+    public string Name => Function.Name;
+
+    /// <summary>Absent: the general limit.</summary>
+    public TimeSpan? Timeout { get; init; }
+}
+
+/// <summary>Where tools come from: the built-in ones, MCP servers, plug-ins. Names are unique over all sources.</summary>
+internal interface IToolSource
+{
+    /// <summary>The tools that can be used now; a source that is down has none. Cheap: called for each turn.</summary>
+    IReadOnlyCollection<Tool> Tools { get; }
+}
+
+/// <summary>One run's tools and what is known of its context.</summary>
+internal sealed class ToolSession(RunContext run, RunWriter writer, IReadOnlyDictionary<string, (Tool Tool, ToolPolicyKind Policy)> granted)
+{
+    public RunContext Run => run;
+
+    public RunWriter Writer => writer;
+
+    public IReadOnlyDictionary<string, (Tool Tool, ToolPolicyKind Policy)> Granted => granted;
+
+    /// <summary>Text that somebody else wrote is in the context, so side effects need a person's consent. Once true, it stays.</summary>
+    public bool ReadUntrustedText { get; set; }
+
+    public IList<AITool> Declarations { get; } = [.. granted.Values.Where(g => g.Policy != ToolPolicyKind.Deny).Select(g => g.Tool.Function)];
+}
+
+/// <summary>Codes of <see cref="ToolFailure"/>.</summary>
+internal static class ToolCodes
+{
+    public const string NotFound = "NOT_FOUND";
+    public const string InvalidArguments = "INVALID_ARGUMENTS";
+    public const string Denied = "DENIED";
+    public const string Timeout = "TIMEOUT";
+    public const string InternalError = "INTERNAL_ERROR";
+}
+
+/// <summary>A tool's own refusal; the text goes to the model and the reader.</summary>
+internal sealed class ToolException(string code, string message, bool recoverable = false) : Exception(message)
+{
+    public ToolFailure Failure => new(Message, code, recoverable);
+}

@@ -1,0 +1,19 @@
+using AgentFlow.ApiService.Tools.BuiltIn;
+using AgentFlow.ServiceDefaults.Http;
+using AgentFlow.ServiceDefaults.Settings;
+
+namespace AgentFlow.ApiService.Tools;
+
+internal static class ToolRegistration
+{
+    public static IServiceCollection AddTools(this IServiceCollection services)
+    {
+        services.AddValidatedOptions<ToolOptions>(ToolOptions.Section);
+        services.AddPublicFetch();
+        services.AddSingleton<IToolSource, BuiltInTools>();
+        services.AddSingleton<ToolCatalog>();
+        services.AddSingleton<ToolRunner>();
+        services.AddSingleton<ApprovalStore>();
+        return services.AddSingleton<Approvals>();
+    }
+}

@@ -1,0 +1,37 @@
+using System.Text.Json;
+using AgentFlow.ApiService.Tools;
+
+namespace AgentFlow.Tests.ApiService.Tools;
+
+public sealed class ArgumentCheckTests
+{
+    private const string Schema = """
+        {"type":"object","properties":{"query":{"type":"string","minLength":1,"maxLength":10},"topK":{"type":"integer","minimum":1,"maximum":5},
+         "tags":{"type":"array","items":{"type":"string"},"maxItems":2},"mode":{"enum":["a","b"]},"deep":{"type":"object","properties":{"x":{"type":["number","null"]}},"required":["x"]}},
+         "required":["query"]}
+        """;
+
+    [Theory]
+    [InlineData("""{"query":"x"}""")]
+    [InlineData("""{"query":"x","topK":5,"tags":["a","b"],"mode":"b","deep":{"x":null,"y":1}}""")]
+    [InlineData("""{"query":"x","topK":3.0}""")]
+    public void Arguments_that_fit_pass(string arguments) => Assert.Null(Fault(arguments));
+
+    [Theory]
+    [InlineData("""[]""", "arguments must be of type object.")]
+    [InlineData("""{}""", "arguments.query is missing.")]
+    [InlineData("""{"query":7}""", "arguments.query must be of type string.")]
+    [InlineData("""{"query":""}""", "arguments.query must have at least 1 characters.")]
+    [InlineData("""{"query":"12345678901"}""", "arguments.query must have at most 10 characters.")]
+    [InlineData("""{"query":"a\u0000"}""", "arguments.query holds a null character.")]
+    [InlineData("""{"query":"x","topK":2.5}""", "arguments.topK must be of type integer.")]
+    [InlineData("""{"query":"x","topK":9}""", "arguments.topK must be at most 5.")]
+    [InlineData("""{"query":"x","tags":["a",1]}""", "arguments.tags[1] must be of type string.")]
+    [InlineData("""{"query":"x","tags":["a","b","c"]}""", "arguments.tags must have at most 2 items.")]
+    [InlineData("""{"query":"x","mode":"c"}""", "arguments.mode must be one of [\"a\",\"b\"].")]
+    [InlineData("""{"query":"x","deep":{}}""", "arguments.deep.x is missing.")]
+    [InlineData("""{"query":"x","ownerId":"other"}""", "arguments.ownerId is unknown.")]
+    public void The_first_fault_is_told_with_its_place(string arguments, string fault) => Assert.Equal(fault, Fault(arguments));
+
+    private static string? Fault(string arguments) => ArgumentCheck.FirstFault(JsonElement.Parse(Schema), JsonElement.Parse(arguments));
+}
