@@ -19,6 +19,7 @@ return await ServiceProcess.RunAsync(() =>
 
     var app = builder.Build();
     app.UseServiceDefaults();
+    app.UseMiddleware<StoppingGate>();
     app.UseMiddleware<SecurityHeaders>();
     app.UseExceptionHandler("/error", createScopeForErrors: true);
     app.UseStatusCodePagesForPages();

@@ -34,6 +34,7 @@ public sealed partial class ChatScenarioTests : IAsyncLifetime
             await BeRememberedAsync(chat);
             Assert.Empty(_browser.Complaints);
             Assert.Equal(0, (await agentFlow.TerminateAsync()).ExitCode);
+            Assert.DoesNotContain(agentFlow.Lines, line => line.Contains("did not stop", StringComparison.Ordinal));
         }
 
         var slowly = new Dictionary<string, string>(StringComparer.Ordinal) { ["Models__Extractive__WordsPerSecond"] = "6" };
@@ -48,7 +49,7 @@ public sealed partial class ChatScenarioTests : IAsyncLifetime
 
     private string[] Documents()
     {
-        var documents = new[] { ("/usr/share/common-licenses/GPL-3", "GPL-3.txt"), ("/usr/share/common-licenses/Apache-2.0", "Apache-2.0.txt"), (Path.Combine(RunningAgentFlow.Solution, "ARCHITECTURE.md"), "ARCHITECTURE.md") };
+        var documents = new[] { ("/usr/share/common-licenses/GPL-3", "GPL-3.txt"), ("/usr/share/common-licenses/Apache-2.0", "Apache-2.0.txt"), (Path.Combine(RunningAgentFlow.Solution, "docs", "decisions", "0003-notifications-are-hints.md"), "decision.md") };
         foreach (var (source, name) in documents)
             File.Copy(source, _folder[name]);
         return [.. documents.Select(each => _folder[each.Item2])];
@@ -63,7 +64,7 @@ public sealed partial class ChatScenarioTests : IAsyncLifetime
         {
             ("For how many years must the written offer of the Corresponding Source be valid?", "three years", "GPL-3.txt"),
             ("What happens to patent licenses when someone institutes patent litigation?", "terminate", "Apache-2.0.txt"),
-            ("Where does the database schema come from?", "Numbered SQL", "ARCHITECTURE.md"),
+            ("What does NOTIFY do to commits?", "serializes", "decision.md"),
         })
         {
             var answer = await chat.AskAsync(question);
