@@ -39,7 +39,7 @@ internal static class Program
         builder.AddLimits();
         builder.Services.AddTaskQueue();
         builder.Services.AddRuns().AddChat();
-        builder.Services.AddDocuments();
+        builder.Services.AddDocuments(builder.Configuration);
         builder.Services.AddBackgroundTasks();
         builder.Services.AddAgents();
         builder.AddMemories();

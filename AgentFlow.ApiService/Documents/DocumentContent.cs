@@ -17,11 +17,12 @@ internal static class DocumentContent
 
     private sealed record Original(string Name, string MediaType, long Size, byte[] Hash, Guid Id);
 
-    public static async Task GetAsync(string id, HttpContext context, Caller caller, Database database, OriginalStore originals, CancellationToken ct)
+    public static async Task GetAsync(string id, HttpContext context, Caller caller, DocumentAccess access, Database database, OriginalStore originals, CancellationToken ct)
     {
-        var found = DocumentId.TryParse(id, null, out var document)
-            ? await database.ForOwner(caller.Owner.Value).QuerySingleAsync(
-                Select, [document.Value], row => new Original(row.GetString(0), row.GetString(1), row.GetInt64(2), (byte[])row[3], row.GetGuid(4)), ct)
+        var owner = await access.OwnerOfAsync(caller.Owner, id, ct);
+        var found = owner is not null
+            ? await database.ForOwner(owner.Value.Value).QuerySingleAsync(
+                Select, [DocumentId.Parse(id, null).Value], row => new Original(row.GetString(0), row.GetString(1), row.GetInt64(2), (byte[])row[3], row.GetGuid(4)), ct)
             : null;
         if (found is null)
         {
@@ -56,7 +57,7 @@ internal static class DocumentContent
         context.Response.ContentLength = end - start;
         if (HttpMethods.IsHead(context.Request.Method))
             return;
-        await foreach (var bytes in originals.ReadAsync(caller.Owner.Value, found.Id, start, end, ct))
+        await foreach (var bytes in originals.ReadAsync(owner!.Value.Value, found.Id, start, end, ct))
             await context.Response.Body.WriteAsync(bytes, ct);
     }
 

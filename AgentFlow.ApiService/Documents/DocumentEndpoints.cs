@@ -3,6 +3,7 @@ using AgentFlow.ApiService.Limits;
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Documents;
 using AgentFlow.ServiceDefaults.Idempotency;
+using AgentFlow.ServiceDefaults.Outbox;
 using AgentFlow.ServiceDefaults.Problems;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.Extensions.Options;
@@ -22,12 +23,19 @@ internal static class DocumentEndpoints
         group.MapGet("/", ListAsync).WithName("ListDocuments").WithSummary("The caller's documents, newest first");
         group.MapGet("/{id}", GetAsync).WithName("GetDocument").WithSummary("One document with its status and progress");
         group.MapDelete("/{id}", DeleteAsync).WithName("DeleteDocument").WithSummary("Deletes a document at any stage; it is not found by searches from now on");
+        group.MapPatch("/{id}", PatchAsync).WithName("PatchDocument").WithSummary("Changes a document's name, tags or metadata");
+        group.MapPut("/{id}/content", ReplaceAsync).Uploads(options.MaxUploadBytes).WithName("ReplaceDocument").Accepts<IFormFile>("multipart/form-data")
+            .WithSummary("Gives a document new content; the old one is found until the new one is ready").ProducesProblem(409);
+        group.MapPost("/{id}/cancel", CancelAsync).WithName("CancelDocument").WithSummary("Stops the processing of a document; no error when it has ended");
+        group.MapPost("/url", IngestUrlAsync).LimitAs(LimitKind.Upload).WithIdempotency().WithName("IngestUrl").WithSummary("Fetches one public page and keeps it as a document")
+            .ProducesProblem(400).ProducesProblem(403).ProducesProblem(415).ProducesProblem(422);
         group.MapPost("/{id}/retry", RetryAsync).WithName("RetryDocument").WithSummary("Processes a document again");
         group.MapGet("/{id}/content", DocumentContent.GetAsync).WithName("GetDocumentContent").WithSummary("The original's bytes, as a download; takes Range and If-None-Match");
         group.MapGet("/{id}/text", GetTextAsync).WithName("GetDocumentText").WithSummary("A range of the stored text, which all offsets count in");
         group.MapGet("/{id}/chunks", GetChunksAsync).WithName("GetDocumentChunks").WithSummary("The passages of a document in their order");
         group.MapPost("/search", SearchAsync).WithName("SearchDocuments").WithSummary("Finds passages by meaning and by words")
             .RequireAuthorization(Policies.DocumentsRead);
+        CollectionEndpoints.Map(routes);
     }
 
     private static async Task<Created<UploadResponse>> UploadAsync(HttpContext context, Caller caller, DocumentUpload upload, CancellationToken ct) =>
@@ -40,10 +48,36 @@ internal static class DocumentEndpoints
         return TypedResults.Ok(await store.ListAsync(caller.Owner, listing, ct));
     }
 
-    private static async Task<Results<Ok<DocumentSummary>, ProblemHttpResult>> GetAsync(string id, Caller caller, DocumentStore store, CancellationToken ct) =>
-        DocumentId.TryParse(id, null, out var document) && await store.GetAsync(caller.Owner, document, ct) is { } found
+    private static async Task<Results<Ok<DocumentSummary>, ProblemHttpResult>> GetAsync(
+        string id, Caller caller, DocumentAccess access, DocumentStore store, CancellationToken ct) =>
+        await access.OwnerOfAsync(caller.Owner, id, ct) is { } owner && await store.GetAsync(owner, DocumentId.Parse(id, null), ct) is { } found
             ? TypedResults.Ok(found)
             : Problem.NotFound("document");
+
+    private static async Task<Results<Ok<DocumentSummary>, ProblemHttpResult>> PatchAsync(
+        string id, PatchDocumentRequest request, Caller caller, DocumentStore store, OutboxWorker outbox, CancellationToken ct)
+    {
+        var patch = DocumentPatches.Validate(request);
+        if (!DocumentId.TryParse(id, null, out var document) || !await store.PatchAsync(caller.Owner, document, patch, ct))
+            return Problem.NotFound("document");
+        outbox.Wake();
+        return await store.GetAsync(caller.Owner, document, ct) is { } found ? TypedResults.Ok(found) : Problem.NotFound("document");
+    }
+
+    private static async Task<Results<Accepted<UploadedDocument>, ProblemHttpResult>> ReplaceAsync(
+        string id, HttpContext context, Caller caller, DocumentUpload upload, CancellationToken ct) =>
+        DocumentId.TryParse(id, null, out var document) && await upload.ReplaceAsync(context, caller.Owner, document, ct) is { } replaced
+            ? TypedResults.Accepted($"/api/tasks/{replaced.TaskId}", replaced)
+            : Problem.NotFound("document");
+
+    private static async Task<Results<Ok<DocumentSummary>, ProblemHttpResult>> CancelAsync(string id, Caller caller, DocumentStore store, CancellationToken ct) =>
+        DocumentId.TryParse(id, null, out var document) && await store.CancelAsync(caller.Owner, document, ct)
+            && await store.GetAsync(caller.Owner, document, ct) is { } found
+            ? TypedResults.Ok(found)
+            : Problem.NotFound("document");
+
+    private static async Task<Created<UploadResponse>> IngestUrlAsync(IngestUrlRequest request, Caller caller, UrlIngestion urls, CancellationToken ct) =>
+        TypedResults.Created((string?)null, await urls.ReceiveAsync(caller.Owner, request, ct));
 
     private static async Task<Results<NoContent, ProblemHttpResult>> DeleteAsync(string id, Caller caller, DocumentStore store, CancellationToken ct) =>
         DocumentId.TryParse(id, null, out var document) && await store.DeleteAsync(caller.Owner, document, ct)
@@ -57,19 +91,20 @@ internal static class DocumentEndpoints
             : Problem.NotFound("document");
 
     private static async Task<Results<Ok<DocumentText>, ProblemHttpResult>> GetTextAsync(
-        string id, Caller caller, DocumentTexts texts, CancellationToken ct, int start = 0, int? end = null)
+        string id, Caller caller, DocumentAccess access, DocumentTexts texts, CancellationToken ct, int start = 0, int? end = null)
     {
         if (start < 0 || end < start)
             return Problem.Invalid("start", "start is 0 or more and end is not before it.");
         var until = Math.Min(end ?? int.MaxValue, (int)Math.Min(int.MaxValue, start + (long)DocumentTexts.MaxRange));
-        return DocumentId.TryParse(id, null, out var document) && await texts.ReadAsync(caller.Owner, document, start, until, ct) is { } text
+        return await access.OwnerOfAsync(caller.Owner, id, ct) is { } owner && await texts.ReadAsync(owner, DocumentId.Parse(id, null), start, until, ct) is { } text
             ? TypedResults.Ok(text)
             : Problem.NotFound("document");
     }
 
     private static async Task<Results<Ok<Page<DocumentChunk>>, ProblemHttpResult>> GetChunksAsync(
-        string id, Caller caller, DocumentTexts texts, CancellationToken ct, int limit = 50, string? cursor = null) =>
-        DocumentId.TryParse(id, null, out var document) && await texts.ChunksAsync(caller.Owner, document, ChunkCursor.Decode(cursor), PageLimits.Page(limit), ct) is { } page
+        string id, Caller caller, DocumentAccess access, DocumentTexts texts, CancellationToken ct, int limit = 50, string? cursor = null) =>
+        await access.OwnerOfAsync(caller.Owner, id, ct) is { } owner
+            && await texts.ChunksAsync(owner, DocumentId.Parse(id, null), ChunkCursor.Decode(cursor), PageLimits.Page(limit), ct) is { } page
             ? TypedResults.Ok(page)
             : Problem.NotFound("document");
 

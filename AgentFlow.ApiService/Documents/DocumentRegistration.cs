@@ -2,7 +2,7 @@ using AgentFlow.ApiService.Context;
 using AgentFlow.ApiService.Documents.Extraction;
 using AgentFlow.Retrieval.Embedding;
 using AgentFlow.Retrieval.Index;
-using AgentFlow.Retrieval.Index.InProcess;
+using AgentFlow.ServiceDefaults.Http;
 using AgentFlow.ServiceDefaults.Outbox;
 using AgentFlow.ServiceDefaults.Queue;
 using AgentFlow.ServiceDefaults.Settings;
@@ -13,8 +13,11 @@ namespace AgentFlow.ApiService.Documents;
 
 internal static class DocumentRegistration
 {
+    /// <summary>Words, without stop words, in a passage of the default size; measured over the licences and this repository's documents.</summary>
+    private const int AverageWords = 110;
+
     /// <summary>Uploading, ingestion and search. Needs the database, the queue, and an embedder (the built-in one if nobody brings another).</summary>
-    public static IServiceCollection AddDocuments(this IServiceCollection services)
+    public static IServiceCollection AddDocuments(this IServiceCollection services, IConfiguration configuration)
     {
         services.AddValidatedOptions<DocumentOptions>(DocumentOptions.Section);
         services.TryAddSingleton(HashingEmbeddingGenerator.Space);
@@ -33,8 +36,11 @@ internal static class DocumentRegistration
         services.AddSingleton<DocumentUpkeep>();
         services.AddHostedService(provider => provider.GetRequiredService<DocumentUpkeep>());
         services.AddSingleton<AgentFlow.ServiceDefaults.Health.IReadinessCheck, IndexCheck>();
-        services.AddSingleton(provider => VectorIndex.InProcess(
-            provider.GetRequiredService<ChunkTruth>(), provider.GetRequiredService<EmbeddingSpace>(), new InProcessIndexOptions()));
+        services.AddVectorIndex<ChunkTruth>(configuration, "agentflow-documents", AverageWords);
+        services.AddSingleton<DocumentAccess>();
+        services.AddSingleton<CollectionStore>();
+        services.AddSingleton<UrlIngestion>();
+        services.AddPublicFetch();
         services.AddIndexOutbox<ChunkOutbox>();
         services.AddTaskHandler<DocumentIngestion>();
         services.AddSingleton<SearchDocuments>(provider =>

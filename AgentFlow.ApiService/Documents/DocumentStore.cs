@@ -2,6 +2,7 @@ using System.Text.Json;
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Documents;
 using AgentFlow.ServiceDefaults.Postgres;
+using AgentFlow.ServiceDefaults.Problems;
 using AgentFlow.ServiceDefaults.Queue;
 using Npgsql;
 
@@ -63,6 +64,32 @@ internal sealed class DocumentStore(Database database, DurableQueue queue)
         returning version
         """;
 
+    private const string SelectTask = "select task_id from documents where id = $1";
+
+    private const string Cancel = """
+        update documents set status = 'failed', failure_reason = 'It was cancelled.', progress = 0, updated_at = now()
+        where id = $1 and status not in ('ready', 'failed')
+        """;
+
+    /// <summary>The old original goes with its last reader: the row that named it.</summary>
+    private const string Replace = """
+        with old as (select original_id from documents where id = $1),
+        gone as (delete from document_originals o using old where o.id = old.original_id)
+        update documents set version = version + 1, status = 'received', failure_reason = null, progress = 0, cursor_offset = 0, cursor_ordinal = 0,
+            name = $2, media_type = $3, format = $4, size = $5, content_hash = $6, original_id = $7, task_id = $8, updated_at = now()
+        where id = $1
+        returning version
+        """;
+
+    private const string Patch = """
+        update documents set name = coalesce($2::text, name), tags = coalesce($3::text[], tags), metadata = coalesce($4::jsonb, metadata), updated_at = now()
+        where id = $1
+        """;
+
+    private const string AddToCollection = """
+        insert into collection_documents (collection_id, document_id, owner_id) select id, $2, owner_id from collections where id = $1 and owner_id = $3
+        """;
+
     /// <summary>What the index knows leaves a tombstone until the index has forgotten it; everything else goes at once.</summary>
     private const string DeleteOne = """
         with gone as (delete from documents where id = $1 returning original_id, task_id, live_version),
@@ -104,6 +131,8 @@ internal sealed class DocumentStore(Database database, DurableQueue queue)
         else
         {
             await session.ExecuteAsync(Attach, [document.Original.Id], ct);
+            if (document.Collection is { } collection && await session.ExecuteAsync(AddToCollection, [collection.Value, id.Value, owner.Value], ct) == 0)
+                throw new ProblemException(StatusCodes.Status404NotFound, "not_found", "There is no such collection.");
             await queue.EnqueueAsync(session, task, ct);
             result = new UploadedDocument { Id = id, Name = document.Name, Status = DocumentStatus.Received, TaskId = new TaskId(task.Id) };
         }
@@ -135,6 +164,58 @@ internal sealed class DocumentStore(Database database, DurableQueue queue)
         var task = await RenewAsync(session, owner, id, ct);
         await session.CommitAsync(ct);
         return task;
+    }
+
+    /// <summary>Stops the processing; what was searchable before stays so. False: there is no such document.</summary>
+    public async Task<bool> CancelAsync(OwnerId owner, DocumentId id, CancellationToken ct)
+    {
+        var found = await database.ForOwner(owner.Value).QueryAsync(SelectTask, [id.Value], row => row.NullableGuid(0), ct);
+        if (found.Count == 0)
+            return false;
+        await database.ForOwner(owner.Value).ExecuteAsync(Cancel, [id.Value], ct);
+        if (found[0] is { } task)
+            await queue.CancelAsync(owner.Value, task, ct);
+        return true;
+    }
+
+    /// <summary>Gives a document new content; the old version is found until the new one is ready. Null: no such document.</summary>
+    /// <exception cref="ProblemException">409: another document has this very content.</exception>
+    public async Task<UploadedDocument?> ReplaceAsync(OwnerId owner, DocumentId id, NewDocument content, CancellationToken ct)
+    {
+        var taskId = Guid.CreateVersion7();
+        await using var session = await database.ForOwner(owner.Value).BeginAsync(ct);
+        try
+        {
+            var versions = await session.QueryAsync(
+                Replace,
+                [
+                    id.Value, content.Name, content.Kind.MediaType, DocumentKinds.NameOf(content.Kind.Format), content.Original.Size, content.Original.ContentHash,
+                    content.Original.Id, taskId,
+                ],
+                reader => reader.GetInt32(0),
+                ct);
+            if (versions.Count == 0)
+                return null;
+            await session.ExecuteAsync(Attach, [content.Original.Id], ct);
+            await queue.EnqueueAsync(session, IngestInput.Task(owner, id, versions[0]) with { Id = taskId }, ct);
+            await session.CommitAsync(ct);
+        }
+        catch (PostgresException error) when (error.SqlState == PostgresErrorCodes.UniqueViolation)
+        {
+            throw new ProblemException(StatusCodes.Status409Conflict, "same_content", "Another of your documents has this very content.");
+        }
+
+        return new UploadedDocument { Id = id, Name = content.Name, Status = DocumentStatus.Received, TaskId = new TaskId(taskId) };
+    }
+
+    /// <summary>Changes what is told about a document; its passages are indexed anew, since filters see it.</summary>
+    public async Task<bool> PatchAsync(OwnerId owner, DocumentId id, PatchDocumentRequest patch, CancellationToken ct)
+    {
+        var batch = database.ForOwner(owner.Value).CreateBatch();
+        batch.Add(Patch, [id.Value, patch.Name, patch.Tags?.ToArray(), patch.Metadata?.GetRawText()]);
+        batch.Add(CollectionStore.TouchDocument, [id.Value]);
+        batch.Add(SelectTask, [id.Value]);
+        return await batch.ReadAsync(async (reader, token) => await reader.ReadAsync(token), ct);
     }
 
     /// <returns>False: there was no such document.</returns>

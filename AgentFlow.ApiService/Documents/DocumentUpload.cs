@@ -41,6 +41,21 @@ internal sealed class DocumentUpload(DocumentStore store, OriginalStore original
         return new UploadResponse(state.Items);
     }
 
+    /// <summary>One file that takes a document's place. Null: no such document.</summary>
+    /// <exception cref="ProblemException">400, 409, 413 or 415.</exception>
+    public async Task<UploadedDocument?> ReplaceAsync(HttpContext context, OwnerId owner, DocumentId id, CancellationToken ct)
+    {
+        var reader = new MultipartReader(Boundary(context.Request), context.Request.Body) { HeadersCountLimit = 16, HeadersLengthLimit = 16 * 1024 };
+        var section = await reader.ReadNextSectionAsync(ct);
+        if (section is null || !ContentDispositionHeaderValue.TryParse(section.ContentDisposition, out var disposition) || !disposition.IsFileDisposition())
+            throw Refusals.Invalid("file", "Send one file in a part named file.");
+        var file = await ReceiveFileAsync(section.Body, NameOf(disposition), owner, ct);
+        var replaced = await store.ReplaceAsync(owner, id, file, ct);
+        if (replaced is null)
+            await originals.DeleteAsync(owner.Value, file.Original.Id, ct);
+        return replaced;
+    }
+
     private async Task ReadSectionsAsync(MultipartReader reader, OwnerId owner, Received state, CancellationToken ct)
     {
         while (await reader.ReadNextSectionAsync(ct) is { } section)
@@ -58,11 +73,11 @@ internal sealed class DocumentUpload(DocumentStore store, OriginalStore original
     {
         if (state.Items.Count >= options.Value.MaxFilesPerUpload)
             throw new ProblemException(StatusCodes.Status413PayloadTooLarge, "too_many_files", $"One upload takes {options.Value.MaxFilesPerUpload} files.");
-        var sent = disposition.FileNameStar.HasValue ? disposition.FileNameStar : disposition.FileName;
-        var name = FileNames.Clean(HeaderUtilities.RemoveQuotes(sent).ToString());
+        var name = NameOf(disposition);
         try
         {
-            state.Items.Add(await StoreAsync(section.Body, name, owner, state, ct));
+            var file = await ReceiveFileAsync(section.Body, name, owner, ct);
+            state.Items.Add(await store.AddAsync(owner, file with { Tags = [.. state.Tags], Metadata = state.Metadata, Collection = state.Collection }, ct));
         }
         catch (ProblemException refusal) when (refusal.Status is 400 or 413 or 415)
         {
@@ -71,7 +86,13 @@ internal sealed class DocumentUpload(DocumentStore store, OriginalStore original
         }
     }
 
-    private async Task<UploadedDocument> StoreAsync(Stream body, string name, OwnerId owner, Received state, CancellationToken ct)
+    private static string NameOf(ContentDispositionHeaderValue disposition)
+    {
+        var sent = disposition.FileNameStar.HasValue ? disposition.FileNameStar : disposition.FileName;
+        return FileNames.Clean(HeaderUtilities.RemoveQuotes(sent).ToString());
+    }
+
+    private async Task<NewDocument> ReceiveFileAsync(Stream body, string name, OwnerId owner, CancellationToken ct)
     {
         var leading = new byte[DocumentKinds.LeadingBytes];
         var length = await body.ReadAtLeastAsync(leading, leading.Length, throwOnEndOfStream: false, ct);
@@ -81,8 +102,7 @@ internal sealed class DocumentUpload(DocumentStore store, OriginalStore original
             StatusCodes.Status415UnsupportedMediaType, "unsupported_file_type", $"{name} is of a type that is not supported here, or is not what its name says.");
         var original = await originals.WriteAsync(owner.Value, leading.AsMemory(0, length), body, options.Value.MaxFileBytes, ct) ?? throw new ProblemException(
             StatusCodes.Status413PayloadTooLarge, "too_large", $"{name} is larger than {options.Value.MaxFileBytes:N0} bytes.");
-        return await store.AddAsync(
-            owner, new NewDocument { Name = name, Kind = kind, Original = original, Tags = [.. state.Tags], Metadata = state.Metadata, Collection = state.Collection }, ct);
+        return new NewDocument { Name = name, Kind = kind, Original = original };
     }
 
     private static async Task ReadFieldAsync(MultipartSection section, string name, Received state, CancellationToken ct)

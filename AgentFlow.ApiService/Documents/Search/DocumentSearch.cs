@@ -1,10 +1,10 @@
-using System.Diagnostics;
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Documents;
 using AgentFlow.Retrieval.Filters;
 using AgentFlow.Retrieval.Index;
 using AgentFlow.Retrieval.Ranking;
 using AgentFlow.ServiceDefaults.Postgres;
+using Npgsql;
 
 namespace AgentFlow.ApiService.Documents;
 
@@ -16,7 +16,7 @@ internal sealed record PassageQuery(string Text, int TopK = 10, FilterExpression
 
 /// <summary>
 /// Finds passages of an owner's documents: candidates by meaning and by words from the index, one fusion, then a join with Postgres,
-/// which alone says what is live and gives the text. One round trip; safe to call concurrently.
+/// which alone says what is live and gives the text. One round trip, and one for each account that shares collections with the owner.
 /// </summary>
 internal sealed class DocumentSearch(Database database, VectorIndex index, PassageEmbedder embedder, ChunkTail tail)
 {
@@ -33,44 +33,87 @@ internal sealed class DocumentSearch(Database database, VectorIndex index, Passa
         where c.id = any ($1) and c.owner_id = $2 and c.deleted_at is null
         """;
 
+    /// <summary>The passages of a shared collection only, whatever the index says.</summary>
+    private const string ReadSharedHits = """
+        select c.id, c.document_id, d.name, c.page, c.start_offset, c.end_offset, c.text, c.heading_path, c.index_version
+        from chunks c
+        join documents d on d.id = c.document_id and d.live_version = c.document_version
+        where c.id = any ($1) and c.owner_id = $2 and c.deleted_at is null
+            and exists (select from collection_documents m where m.document_id = d.id and m.collection_id = any ($3))
+        """;
+
     public async Task<DocumentSearchResponse> SearchAsync(OwnerId owner, PassageQuery query, CancellationToken ct)
     {
         var text = query.Text.Length > MaxQueryCharacters ? query.Text[..MaxQueryCharacters] : query.Text;
+        var asked = query with { Text = text };
         var vector = await embedder.EmbedAsync(text, ct);
-        var answer = await index.For(owner.Value).SearchAsync(
-            new IndexQuery { Vector = vector, Text = text, Filter = query.Filter, Limit = Math.Max(MinCandidates, query.TopK * 4) }, ct);
-        var ranked = RankFusion.Rank([.. answer.Hits.Select(RankCandidate.From)], RankWeights.For(embedder.Space));
-        var (hits, behind) = await ReadAsync(owner, ranked, query.TopK, ct);
-        List<string> degraded = answer.Degraded is { } reason ? [reason] : [];
-        if (behind)
-            hits = await tail.MergeAsync(owner, query with { Text = text }, vector, hits, degraded, ct);
+        var degraded = new List<string>();
+        var (hits, isBehind, shared) = await ReadOwnAsync(owner, await RankAsync(owner, asked, vector, degraded, ct), query.TopK, ct);
+        if (isBehind)
+            hits = await tail.MergeAsync(owner, asked, vector, hits, degraded, ct);
+        foreach (var grant in shared)
+            hits.AddRange(await ReadSharedAsync(grant, asked, vector, degraded, ct));
         var items = hits.OrderByDescending(hit => hit.Score).ThenBy(hit => hit.ChunkId.Value).Take(query.TopK)
             .Select(hit => query.Explain ? hit : hit with { Scores = null }).ToList();
-        return new DocumentSearchResponse(items, degraded.Count > 0 ? degraded : null);
+        return new DocumentSearchResponse(items, degraded.Count > 0 ? [.. degraded.Distinct(StringComparer.Ordinal)] : null);
     }
 
-    /// <summary>The best hits that are still live, and whether the owner's index is behind the rows.</summary>
-    private Task<(List<DocumentHit> Hits, bool IsBehind)> ReadAsync(OwnerId owner, IReadOnlyList<Ranked> ranked, int topK, CancellationToken ct)
+    private async Task<IReadOnlyList<Ranked>> RankAsync(OwnerId owner, PassageQuery query, ReadOnlyMemory<float> vector, List<string> degraded, CancellationToken ct)
+    {
+        var answer = await index.For(owner.Value).SearchAsync(
+            new IndexQuery { Vector = vector, Text = query.Text, Filter = query.Filter, Limit = Math.Max(MinCandidates, query.TopK * 4) }, ct);
+        if (answer.Degraded is { } reason)
+            degraded.Add(reason);
+        return RankFusion.Rank([.. answer.Hits.Select(RankCandidate.From)], RankWeights.For(embedder.Space));
+    }
+
+    /// <summary>The best hits that are still live, whether the owner's index is behind the rows, and what others share with the owner.</summary>
+    private Task<(List<DocumentHit> Hits, bool IsBehind, List<SharedCollections> Shared)> ReadOwnAsync(
+        OwnerId owner, IReadOnlyList<Ranked> ranked, int topK, CancellationToken ct)
     {
         var wanted = ranked.Take(topK * 2).ToDictionary(each => each.Candidate.Id);
         var batch = database.ForOwner(owner.Value).CreateBatch();
         batch.Add(ReadHits, [wanted.Keys.ToArray(), owner.Value]);
         batch.Add(ChunkTail.IsBehind, [owner.Value]);
+        batch.Add(DocumentAccess.SelectShared, [owner.Value]);
         return batch.ReadAsync(
             async (reader, token) =>
             {
-                var hits = new List<DocumentHit>(wanted.Count);
-                while (await reader.ReadAsync(token))
-                {
-                    var found = wanted[reader.GetGuid(0)];
-                    hits.Add(HitRows.Read(reader, found.Score, found.Parts.ToDictionary()));
-                }
-
-                if (hits.Count < wanted.Count)
-                    SearchTelemetry.StaleHits.Add(wanted.Count - hits.Count);
+                var hits = await ReadHitsAsync(reader, wanted, token);
                 await reader.NextResultAsync(token);
-                return (hits, await reader.ReadAsync(token) && reader.GetBoolean(0));
+                var isBehind = await reader.ReadAsync(token) && reader.GetBoolean(0);
+                await reader.NextResultAsync(token);
+                var shared = new List<SharedCollections>();
+                while (await reader.ReadAsync(token))
+                    shared.Add(new SharedCollections(new OwnerId(reader.GetGuid(0)), [.. ((Guid[])reader[1]).Select(id => new CollectionId(id))]));
+                return (hits, isBehind, shared);
             },
             ct);
+    }
+
+    private async Task<List<DocumentHit>> ReadSharedAsync(
+        SharedCollections grant, PassageQuery query, ReadOnlyMemory<float> vector, List<string> degraded, CancellationToken ct)
+    {
+        var within = new FilterExpression.AnyOf(
+            new FilterField(DocumentFields.Collection, []), [.. grant.Collections.Select(id => new FilterValue(id.ToString()))]);
+        var ranked = await RankAsync(grant.Owner, query with { Filter = FilterExpression.AllOf(within, query.Filter) }, vector, degraded, ct);
+        var wanted = ranked.Take(query.TopK * 2).ToDictionary(each => each.Candidate.Id);
+        var batch = database.ForOwner(grant.Owner.Value).CreateBatch();
+        batch.Add(ReadSharedHits, [wanted.Keys.ToArray(), grant.Owner.Value, grant.Collections.Select(id => id.Value).ToArray()]);
+        return await batch.ReadAsync((reader, token) => ReadHitsAsync(reader, wanted, token), ct);
+    }
+
+    private static async Task<List<DocumentHit>> ReadHitsAsync(NpgsqlDataReader reader, Dictionary<Guid, Ranked> wanted, CancellationToken ct)
+    {
+        var hits = new List<DocumentHit>(wanted.Count);
+        while (await reader.ReadAsync(ct))
+        {
+            var found = wanted[reader.GetGuid(0)];
+            hits.Add(HitRows.Read(reader, found.Score, found.Parts.ToDictionary()));
+        }
+
+        if (hits.Count < wanted.Count)
+            SearchTelemetry.StaleHits.Add(wanted.Count - hits.Count);
+        return hits;
     }
 }

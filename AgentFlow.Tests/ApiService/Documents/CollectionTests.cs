@@ -1,0 +1,155 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text;
+using System.Text.Json;
+using AgentFlow.Contracts;
+using AgentFlow.Contracts.Documents;
+using AgentFlow.Tests.Support;
+
+namespace AgentFlow.Tests.ApiService.Documents;
+
+public sealed class CollectionTests(ApiHost host) : IClassFixture<ApiHost>
+{
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Shared_collection_is_found_and_read_by_its_members_and_nothing_else_of_its_owner()
+    {
+        var owner = await host.RegisterAsync();
+        var member = await host.RegisterAsync();
+        var (mine, theirs) = (new DocumentClient(owner), new DocumentClient(member));
+        var shared = await mine.IngestAsync("shared.txt", "The lighthouse keeper polishes the lens at dusk.");
+        var kept = await mine.IngestAsync("kept.txt", "The lighthouse keeper keeps a secret diary.");
+        var collection = await CreateAsync(owner, "lights");
+        await PutAsync(owner, $"/api/collections/{collection.Id}/documents/{shared.Id}");
+        Assert.Empty(await theirs.SearchAsync("lighthouse keeper"));
+
+        using var grant = await owner.Client.PostAsJsonAsync($"/api/collections/{collection.Id}/members", new CollectionMemberRequest(member.Id), ContractJson.Options, Ct);
+        Assert.Equal(HttpStatusCode.NoContent, grant.StatusCode);
+
+        var hit = Assert.Single(await UntilAsync(() => theirs.SearchAsync("lighthouse keeper"), hits => hits.Count > 0));
+        Assert.Equal((shared.Id, hit.Text), (hit.DocumentId, await theirs.TextAsync(shared.Id, hit.Start, hit.End)));
+        using var content = await theirs.Http.GetAsync($"/api/documents/{shared.Id}/content", Ct);
+        using var foreign = await theirs.Http.GetAsync($"/api/documents/{kept.Id}", Ct);
+        using var write = await theirs.Http.DeleteAsync($"/api/collections/{collection.Id}/documents/{shared.Id}", Ct);
+        Assert.Equal((HttpStatusCode.OK, HttpStatusCode.NotFound, HttpStatusCode.NotFound), (content.StatusCode, foreign.StatusCode, write.StatusCode));
+        Assert.Equal([collection.Id], (await ListAsync(member)).Select(each => each.Id));
+
+        using var end = await owner.Client.DeleteAsync($"/api/collections/{collection.Id}/members/{member.Id}", Ct);
+        Assert.Equal(HttpStatusCode.NoContent, end.StatusCode);
+        Assert.Empty(await theirs.SearchAsync("lighthouse keeper"));
+        using var gone = await theirs.Http.GetAsync($"/api/documents/{shared.Id}", Ct);
+        Assert.Equal(HttpStatusCode.NotFound, gone.StatusCode);
+    }
+
+    [Fact]
+    public async Task Search_can_be_limited_to_a_collection_and_collections_are_named_once()
+    {
+        var owner = await host.RegisterAsync();
+        var client = new DocumentClient(owner);
+        var inside = await client.IngestAsync("in.txt", "Barley grows on the north field.");
+        await client.IngestAsync("out.txt", "Barley is malted in the south barn.");
+        var collection = await CreateAsync(owner, "fields");
+        await PutAsync(owner, $"/api/collections/{collection.Id}/documents/{inside.Id}");
+
+        var filter = JsonElement.Parse($$"""{"collection": "{{collection.Id}}"}""");
+        var hits = await UntilAsync(async () => (await client.AnswerAsync(new DocumentSearchRequest { Query = "barley", Filter = filter })).Items, found => found.Count > 0);
+
+        Assert.Equal(["in.txt"], hits.Select(hit => hit.DocumentName));
+        Assert.Equal(["in.txt"], (await client.Http.GetFromJsonAsync<Page<DocumentSummary>>($"/api/documents?collection={collection.Id}", ContractJson.Options, Ct))!.Items.Select(each => each.Name));
+        using var twice = await owner.Client.PostAsJsonAsync("/api/collections", new CreateCollectionRequest("fields"), ContractJson.Options, Ct);
+        using var nameless = await owner.Client.PostAsJsonAsync("/api/collections", new CreateCollectionRequest(" "), ContractJson.Options, Ct);
+        Assert.Equal((HttpStatusCode.Conflict, HttpStatusCode.BadRequest), (twice.StatusCode, nameless.StatusCode));
+    }
+
+    [Fact]
+    public async Task Foreign_collections_do_not_exist()
+    {
+        var owner = await host.RegisterAsync();
+        var collection = await CreateAsync(owner, "mine");
+        var other = await host.RegisterAsync();
+        var document = await new DocumentClient(other).IngestAsync("o.txt", "Somebody else's words.");
+        var unknown = new CollectionMemberRequest(OwnerId.New());
+
+        using var delete = await other.Client.DeleteAsync($"/api/collections/{collection.Id}", Ct);
+        using var add = await other.Client.PutAsync($"/api/collections/{collection.Id}/documents/{document.Id}", null, Ct);
+        using var addForeign = await owner.Client.PutAsync($"/api/collections/{collection.Id}/documents/{document.Id}", null, Ct);
+        using var members = await other.Client.GetAsync($"/api/collections/{collection.Id}/members", Ct);
+        using var share = await owner.Client.PostAsJsonAsync($"/api/collections/{collection.Id}/members", unknown, ContractJson.Options, Ct);
+
+        Assert.All([delete, add, addForeign, members, share], response => Assert.Equal(HttpStatusCode.NotFound, response.StatusCode));
+        using var own = await owner.Client.DeleteAsync($"/api/collections/{collection.Id}", Ct);
+        Assert.Equal(HttpStatusCode.NoContent, own.StatusCode);
+        Assert.Empty(await ListAsync(owner));
+    }
+
+    [Fact]
+    public async Task Replacing_swaps_the_passages_and_patching_changes_what_filters_see()
+    {
+        var owner = await host.RegisterAsync();
+        var client = new DocumentClient(owner);
+        var document = await client.IngestAsync("recipe.txt", "The soup needs turnips.");
+
+        using var replaced = await client.Http.PutAsync($"/api/documents/{document.Id}/content", DocumentClient.Form(("recipe.md", "# Soup\n\nThe soup needs leeks."u8.ToArray())), Ct);
+        Assert.Equal(HttpStatusCode.Accepted, replaced.StatusCode);
+        var after = await client.FinishedAsync(document.Id);
+
+        Assert.Equal((DocumentStatus.Ready, "recipe.md", "Soup"), (after.Status, after.Name, after.Title));
+        Assert.Equal("# Soup\n\nThe soup needs leeks.", await client.TextAsync(document.Id));
+        Assert.DoesNotContain(await client.SearchAsync("soup turnips"), hit => hit.Text.Contains("turnips", StringComparison.Ordinal));
+
+        using var patch = await client.Http.PatchAsJsonAsync($"/api/documents/{document.Id}", new PatchDocumentRequest { Tags = ["kitchen"] }, ContractJson.Options, Ct);
+        Assert.Equal(["kitchen"], (await patch.Content.ReadFromJsonAsync<DocumentSummary>(ContractJson.Options, Ct))!.Tags);
+        var filter = JsonElement.Parse("""{"tag": "kitchen"}""");
+        Assert.NotEmpty(await UntilAsync(async () => (await client.AnswerAsync(new DocumentSearchRequest { Query = "soup", Filter = filter })).Items, found => found.Count > 0));
+        using var wrong = await client.Http.PatchAsJsonAsync($"/api/documents/{document.Id}", new PatchDocumentRequest { Tags = [""] }, ContractJson.Options, Ct);
+        using var foreign = await (await host.RegisterAsync()).Client.PatchAsJsonAsync($"/api/documents/{document.Id}", new PatchDocumentRequest { Name = "x" }, ContractJson.Options, Ct);
+        using var cancelled = await client.Http.PostAsync($"/api/documents/{document.Id}/cancel", null, Ct);
+        using var unknown = await client.Http.PostAsync($"/api/documents/{Guid.NewGuid()}/cancel", null, Ct);
+        Assert.Equal(
+            [HttpStatusCode.BadRequest, HttpStatusCode.NotFound, HttpStatusCode.OK, HttpStatusCode.NotFound],
+            [wrong.StatusCode, foreign.StatusCode, cancelled.StatusCode, unknown.StatusCode]);
+    }
+
+    [Fact]
+    public async Task Addresses_are_fetched_only_where_that_is_switched_on_and_never_from_a_private_network()
+    {
+        var request = new IngestUrlRequest("http://127.0.0.1:8089/page.html");
+        using var off = await host.Admin.Client.PostAsJsonAsync("/api/documents/url", request, ContractJson.Options, Ct);
+        await using var open = await ApiHost.StartAsync(new() { ["Documents:AllowUrls"] = "true" });
+        using var own = await open.Admin.Client.PostAsJsonAsync("/api/documents/url", request, ContractJson.Options, Ct);
+        using var file = await open.Admin.Client.PostAsJsonAsync("/api/documents/url", new IngestUrlRequest("file:///etc/passwd"), ContractJson.Options, Ct);
+
+        Assert.Equal((HttpStatusCode.Forbidden, HttpStatusCode.BadRequest, HttpStatusCode.BadRequest), (off.StatusCode, own.StatusCode, file.StatusCode));
+        Assert.Contains("address_not_public", await own.Content.ReadAsStringAsync(Ct), StringComparison.Ordinal);
+    }
+
+    private static async Task<Collection> CreateAsync(TestUser user, string name)
+    {
+        using var response = await user.Client.PostAsJsonAsync("/api/collections", new CreateCollectionRequest(name), ContractJson.Options, Ct);
+        Assert.Equal(HttpStatusCode.Created, response.StatusCode);
+        return (await response.Content.ReadFromJsonAsync<Collection>(ContractJson.Options, Ct))!;
+    }
+
+    private static async Task PutAsync(TestUser user, string path)
+    {
+        using var response = await user.Client.PutAsync(path, null, Ct);
+        Assert.Equal(HttpStatusCode.NoContent, response.StatusCode);
+    }
+
+    private static async Task<IReadOnlyList<Collection>> ListAsync(TestUser user) =>
+        (await user.Client.GetFromJsonAsync<Page<Collection>>("/api/collections", ContractJson.Options, Ct))!.Items;
+
+    private static async Task<T> UntilAsync<T>(Func<Task<T>> read, Func<T, bool> holds)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(Ct);
+        limit.CancelAfter(TimeSpan.FromSeconds(20));
+        while (true)
+        {
+            var value = await read();
+            if (holds(value))
+                return value;
+            await Task.Delay(20, limit.Token);
+        }
+    }
+}
