@@ -110,5 +110,7 @@ internal sealed partial class ProblemEdge(RequestDelegate next, ILogger<ProblemE
 
 public static class ProblemRegistration
 {
-    internal static IServiceCollection AddProblems(this IServiceCollection services) => services.AddProblemDetails();
+    /// <summary>The framework's writer puts the whole traceparent where we promise the trace id.</summary>
+    internal static IServiceCollection AddProblems(this IServiceCollection services) =>
+        services.AddProblemDetails(options => options.CustomizeProblemDetails = static context => context.ProblemDetails.Extensions["traceId"] = Problem.TraceId);
 }

@@ -65,6 +65,10 @@ internal static class TelemetryRegistration
         ["Logging:LogLevel:Microsoft.AspNetCore"] = "Warning",
         ["Logging:LogLevel:System.Net.Http.HttpClient"] = "Warning",
         ["Logging:LogLevel:Npgsql"] = "Warning",
+
+        // The framework's base class says every 401 twice more than the request's own line.
+        ["Logging:LogLevel:AgentFlow.ApiService.Identity.CallerAuthentication"] = "Warning",
+        ["Logging:LogLevel:AgentFlow.MemoryService.Access.MemoryAuthentication"] = "Warning",
     };
 
     private static void AddConsole(WebApplicationBuilder builder)

@@ -1,0 +1,208 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Text.Json;
+using AgentFlow.Tests.Support;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace AgentFlow.Tests.ApiService.Edges;
+
+/// <summary>The order of the middleware, by what it does.</summary>
+public sealed class EdgePipelineTests(ApiHost host) : IClassFixture<ApiHost>
+{
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_preflight_of_a_known_origin_is_answered_without_credentials_and_of_others_is_not()
+    {
+        await using var app = await ApiHost.StartAsync(new() { ["Cors:Origins:0"] = "https://app.example.org", ["FRONTEND_URL"] = "https://front.example.org/" });
+        using var client = app.Client();
+
+        foreach (var (origin, allowed) in new[]
+        {
+            ("https://app.example.org", true), ("https://front.example.org", true), ("https://app.example.org.evil.example", false), ("http://app.example.org", false), ("null", false), ("https://evil.example", false),
+        })
+        {
+            using var preflight = new HttpRequestMessage(HttpMethod.Options, "/api/auth/me");
+            preflight.Headers.Add("Origin", origin);
+            preflight.Headers.Add("Access-Control-Request-Method", "PATCH");
+            preflight.Headers.Add("Access-Control-Request-Headers", "authorization, content-type, idempotency-key");
+            using var response = await client.SendAsync(preflight, Ct);
+
+            Assert.Equal(HttpStatusCode.NoContent, response.StatusCode);
+            Assert.Equal(allowed ? [origin] : [], response.Headers.TryGetValues("Access-Control-Allow-Origin", out var values) ? values : []);
+            Assert.False(response.Headers.Contains("Access-Control-Allow-Credentials"));
+        }
+    }
+
+    [Fact]
+    public async Task A_401_takes_nothing_from_the_users_bucket_and_a_429_says_when_to_come_back()
+    {
+        await using var app = await ApiHost.StartAsync(new() { ["Limits:RequestsPerMinute"] = "3" });
+        var (user, other) = (await app.RegisterAsync(), await app.RegisterAsync());
+        using var stranger = app.Client(user.Tokens.AccessToken + "x");
+        for (var i = 0; i < 10; i++)
+        {
+            Assert.Equal(HttpStatusCode.Unauthorized, (await stranger.GetAsync("/api/auth/me", Ct)).StatusCode);
+        }
+
+        var remaining = new List<string>();
+        for (var i = 0; i < 3; i++)
+        {
+            using var response = await user.Client.GetAsync("/api/auth/me", Ct);
+            Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+            Assert.Equal(["\"general\";q=3;w=60"], response.Headers.GetValues("RateLimit-Policy"));
+            remaining.Add(response.Headers.GetValues("RateLimit").Single().Split(';')[1]);
+        }
+
+        using var refused = await user.Client.GetAsync("/api/auth/me", Ct);
+        Assert.Equal(["r=2", "r=1", "r=0"], remaining);
+        Assert.Equal(HttpStatusCode.TooManyRequests, refused.StatusCode);
+        Assert.InRange(refused.Headers.RetryAfter!.Delta!.Value.TotalSeconds, 1, 20);
+        Assert.Equal("quota_exceeded", JsonElement.Parse(await refused.Content.ReadAsStringAsync(Ct)).GetProperty("code").GetString());
+        Assert.Equal(HttpStatusCode.OK, (await other.Client.GetAsync("/api/auth/me", Ct)).StatusCode);
+    }
+
+    [Fact]
+    public async Task All_ways_to_start_a_run_share_one_bucket()
+    {
+        await using var app = await ApiHost.StartAsync(new() { ["Limits:ChatPerMinute"] = "2" });
+        var user = await app.RegisterAsync();
+        using var key = await user.KeyClientAsync("chat");
+
+        await user.Client.PostAsync("/api/v1/chat/query", Json("{}"), Ct);
+        await key.PostAsync("/api/chat", Json("{}"), Ct);
+
+        Assert.Equal(HttpStatusCode.TooManyRequests, (await key.PostAsync("/api/v1/chat/query", Json("{}"), Ct)).StatusCode);
+        Assert.Equal(HttpStatusCode.TooManyRequests, (await user.Client.PostAsync("/api/chat", Json("{}"), Ct)).StatusCode);
+    }
+
+    [Fact]
+    public async Task Spoofed_addresses_share_the_real_ones_bucket()
+    {
+        await using var app = await ApiHost.StartAsync(new() { ["Limits:AnonymousPerMinute"] = "20" });
+        using var client = app.Client();
+        var refused = 0;
+        for (var i = 0; i < 60; i++)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, "/api/auth/registration");
+            request.Headers.Add("X-Forwarded-For", $"203.0.113.{i}");
+            request.Headers.Add("X-Real-IP", $"203.0.113.{i}");
+            request.Headers.Add("Forwarded", $"for=203.0.113.{i}");
+            refused += (await client.SendAsync(request, Ct)).StatusCode is HttpStatusCode.TooManyRequests ? 1 : 0;
+        }
+
+        Assert.InRange(refused, 39, 42);
+        Assert.InRange(app.Services.GetRequiredService<global::AgentFlow.ApiService.Limits.CallerLimits>().Partitions, 1, 3);
+    }
+
+    [Fact]
+    public async Task A_trusted_proxy_is_believed_about_address_and_scheme()
+    {
+        await using var app = await ApiHost.StartAsync(new() { ["Limits:AnonymousPerMinute"] = "5", ["Edges:TrustedProxies:0"] = "127.0.0.1", ["Edges:HttpsRedirect"] = "true", ["Test:NoAdmin"] = "1" });
+        using var client = app.Client();
+        for (var i = 0; i < 20; i++)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, "/api/auth/registration");
+            request.Headers.Add("X-Forwarded-For", $"203.0.113.{i}");
+            request.Headers.Add("X-Forwarded-Proto", "https");
+            using var response = await client.SendAsync(request, Ct);
+            Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+            Assert.Equal(["max-age=31536000; includeSubDomains"], response.Headers.GetValues("Strict-Transport-Security"));
+        }
+    }
+
+    [Fact]
+    public async Task Refusals_are_logged_without_the_address_bars_content()
+    {
+        var log = new Capture();
+        await using var app = await ApiHost.StartAsync(
+            new() { ["Limits:RequestsPerMinute"] = "1", ["Logging:LogLevel:Default"] = "Information" }, builder => builder.Services.AddSingleton<ILoggerProvider>(log));
+        var user = await app.RegisterAsync();
+        using var stranger = app.Client("garbage");
+        await stranger.GetAsync("/api/auth/me?canary=secret-in-query", Ct);
+        await stranger.GetAsync("/api/nothing/%0d%0aINFO%20admin%20logged%20in?x=%0d%0aINFO", Ct);
+        await user.Client.GetAsync("/api/auth/me", Ct);
+        await user.Client.GetAsync("/api/auth/me?canary=secret-in-query", Ct);
+
+        Assert.Contains(log.Lines, line => line.Contains("GET /api/auth/me answered 401", StringComparison.Ordinal));
+        Assert.Contains(log.Lines, line => line.Contains("answered 429", StringComparison.Ordinal));
+        Assert.DoesNotContain(log.Lines, line => line.Contains("canary", StringComparison.Ordinal) || line.Contains('\n', StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_failure_inside_authentication_is_problem_details()
+    {
+        await using var app = await ApiHost.StartAsync([]);
+        await using (var admin = NpgsqlDataSource.Create(app.ConnectionString))
+        {
+            await using var command = admin.CreateCommand("alter table agentflow_api.users rename to users_gone");
+            await command.ExecuteNonQueryAsync(Ct);
+        }
+
+        using var response = await app.Admin.Client.GetAsync("/api/auth/me", Ct);
+        var body = await response.Content.ReadAsStringAsync(Ct);
+
+        Assert.Equal((HttpStatusCode.InternalServerError, "application/problem+json"), (response.StatusCode, response.Content.Headers.ContentType?.MediaType));
+        Assert.DoesNotContain("users", body, StringComparison.Ordinal);
+        using var client = app.Client();
+        Assert.Equal(HttpStatusCode.OK, (await client.GetAsync("/health", Ct)).StatusCode);
+    }
+
+    [Fact]
+    public async Task Outside_development_http_leads_to_https_and_nothing_inner_is_shown()
+    {
+        await using var app = await ApiHost.StartAsync(new() { ["Test:Environment"] = "Production", ["Test:NoAdmin"] = "1", ["Edges:HttpsPort"] = "8443" });
+        using var client = app.Client();
+
+        using var redirect = await client.GetAsync("/api/auth/registration?a=b", Ct);
+        Assert.Equal((HttpStatusCode.PermanentRedirect, $"https://127.0.0.1:8443/api/auth/registration?a=b"), (redirect.StatusCode, redirect.Headers.Location!.OriginalString));
+        Assert.Equal(HttpStatusCode.OK, (await client.GetAsync("/health", Ct)).StatusCode);
+        Assert.NotEqual(HttpStatusCode.PermanentRedirect, (await client.GetAsync("/ready", Ct)).StatusCode);
+
+        await using var inner = await ApiHost.StartAsync(new() { ["Test:Environment"] = "Production", ["Edges:HttpsRedirect"] = "false" });
+        using var plain = inner.Client();
+        Assert.Equal(HttpStatusCode.NotFound, (await plain.GetAsync("/openapi/v1.json", Ct)).StatusCode);
+        Assert.Equal(HttpStatusCode.NotFound, (await plain.GetAsync("/docs/index.html", Ct)).StatusCode);
+        using var bad = await plain.PostAsync("/api/auth/login", Json("{"), Ct);
+        Assert.Equal(HttpStatusCode.BadRequest, bad.StatusCode);
+        Assert.DoesNotContain("Exception", await bad.Content.ReadAsStringAsync(Ct), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Answers_carry_the_headers_that_keep_browsers_from_guessing()
+    {
+        using var client = host.Client();
+        foreach (var path in new[] { "/health", "/api/auth/me", "/api/nothing" })
+        {
+            using var response = await client.GetAsync(path, Ct);
+            Assert.Equal(["nosniff"], response.Headers.GetValues("X-Content-Type-Options"));
+            Assert.Equal(["default-src 'none'; frame-ancestors 'none'; sandbox"], response.Headers.GetValues("Content-Security-Policy"));
+            Assert.Equal(["no-referrer"], response.Headers.GetValues("Referrer-Policy"));
+            Assert.True(response.Headers.CacheControl!.NoStore);
+            Assert.False(response.Headers.Contains("Server"));
+            Assert.False(response.Headers.Contains("X-Powered-By"));
+        }
+    }
+
+    private static StringContent Json(string body) => new(body, System.Text.Encoding.UTF8, "application/json");
+
+    private sealed class Capture : ILoggerProvider, ILogger
+    {
+        public ConcurrentQueue<string> Lines { get; } = [];
+
+        public ILogger CreateLogger(string categoryName) => this;
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => Lines.Enqueue(formatter(state, exception));
+
+        public void Dispose()
+        {
+        }
+    }
+}
