@@ -18,6 +18,7 @@ internal static class Examples
         ["Query"] = """{"question":"What does the licence say about warranty?","topK":5}""",
         ["RenameConversation"] = """{"title":"Licences"}""",
         ["SearchDocuments"] = """{"query":"warranty","topK":5}""",
+        ["CreateTask"] = """{"kind":"agent.run","input":{"message":"Summarise my newest document."}}""",
         ["AddOwnMemory"] = """{"text":"I prefer short answers."}""",
         ["EditOwnMemory"] = """{"text":"I prefer long answers."}""",
         ["SearchOwnMemories"] = """{"query":"preferences","topK":5}""",

@@ -65,6 +65,12 @@ internal static class RouteTable
         GET    /api/documents/{id}/chunks         documents-read
         POST   /api/documents/{id}/retry          documents-write
         POST   /api/documents/search              documents-read
+        POST   /api/tasks                         chat-write
+        GET    /api/tasks                         chat-read
+        GET    /api/tasks/{id}                    chat-read
+        GET    /api/tasks/{id}/events             chat-read
+        POST   /api/tasks/{id}/cancel             chat-write
+        POST   /api/tasks/{id}/replay             chat-write
         GET    /api/memories                      memory-read
         POST   /api/memories                      memory-write
         DELETE /api/memories                      memory-write
