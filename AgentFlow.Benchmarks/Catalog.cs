@@ -7,6 +7,7 @@ internal static class Catalog
     [
         new("start", "", "start-up times, memory at rest, stop", Start.StartUp.RunAsync),
         new("quality", "locomo", "<file>: recall of conversation memory without a model", Quality.LocomoQuality.RunAsync),
+        new("load", "memory", "searches and verbatim adds of one user with 5,000 memories, over HTTP", Load.MemoryLoad.RunAsync),
         new("load", "queue", "empty tasks a second, enqueue to start", Queue.QueueLoad.RunAsync),
     ];
 

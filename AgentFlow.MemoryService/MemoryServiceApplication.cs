@@ -1,6 +1,7 @@
 using AgentFlow.MemoryService.Access;
 using AgentFlow.MemoryService.Erasure;
 using AgentFlow.MemoryService.Events;
+using AgentFlow.MemoryService.Exchange;
 using AgentFlow.MemoryService.Graph;
 using AgentFlow.MemoryService.Mem0;
 using AgentFlow.MemoryService.Memories;
@@ -46,6 +47,7 @@ internal static class MemoryServiceApplication
         app.MapEvents();
         app.MapGraph();
         app.MapReview();
+        app.MapExchange();
         app.MapErasure();
         app.MapKeys();
         app.MapMem0();

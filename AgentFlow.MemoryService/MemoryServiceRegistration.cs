@@ -1,4 +1,6 @@
+using AgentFlow.MemoryService.Erasure;
 using AgentFlow.MemoryService.Events;
+using AgentFlow.MemoryService.Exchange;
 using AgentFlow.MemoryService.Graph;
 using AgentFlow.MemoryService.Index;
 using AgentFlow.MemoryService.Ingestion;
@@ -7,6 +9,8 @@ using AgentFlow.MemoryService.Search;
 using AgentFlow.Retrieval.Embedding;
 using AgentFlow.Retrieval.Index;
 using AgentFlow.Retrieval.Index.InProcess;
+using AgentFlow.Retrieval.Index.Upkeep;
+using AgentFlow.ServiceDefaults.Health;
 using AgentFlow.ServiceDefaults.Outbox;
 using AgentFlow.ServiceDefaults.Queue;
 using AgentFlow.ServiceDefaults.Settings;
@@ -23,11 +27,16 @@ internal static class MemoryServiceRegistration
         services.AddSingleton(ExtractionModelOptions.From(builder.Configuration));
         services.AddHttpClient(ModelExtraction.ClientName, client => client.Timeout = Timeout.InfiniteTimeSpan);
         services.AddSingleton<MemoryStore>().AddSingleton<MemoryEditing>().AddSingleton<MemoryReader>().AddSingleton<MemoryChanges>().AddSingleton<MemoryBatches>();
-        services.AddSingleton<EventReader>().AddTaskHandler<AddMemoriesTask>().AddSingleton<GraphReader>().AddSingleton<Erasure.ErasureStore>();
+        services.AddSingleton<EventReader>().AddTaskHandler<AddMemoriesTask>().AddSingleton<GraphReader>().AddSingleton<ErasureStore>();
+        services.AddSingleton<ExportReader>().AddSingleton<ImportStore>().AddSingleton<MemoryImport>();
+        services.AddHostedService<ExpirySweep>();
         services.AddSingleton<MemoryIngestion>().AddSingleton<FactExtraction>().AddSingleton<ModelExtraction>().AddSingleton<SimilarityDeduplication>();
         services.AddSingleton<MemorySearch>().AddSingleton<CandidateRows>().AddSingleton<RelatedMemories>().AddSingleton<EntityCandidates>().AddSingleton<MemoryDecay>();
         return builder;
     }
+
+    /// <summary>Words of a usual memory: LoCoMo's turns have 24 on average, extracted facts about 12.</summary>
+    private const int UsualWords = 20;
 
     internal static WebApplicationBuilder AddMemoryIndex(this WebApplicationBuilder builder)
     {
@@ -38,10 +47,17 @@ internal static class MemoryServiceRegistration
         services.AddSingleton<MemoryTruth>();
         services.AddValidatedOptions<InProcessIndexOptions>("Memory:Index");
         services.AddSingleton<AgentFlow.ServiceDefaults.Health.IReadinessCheck, IndexCheck>();
-        services.AddSingleton(provider => VectorIndex.InProcess(
-            provider.GetRequiredService<MemoryTruth>(),
-            provider.GetRequiredService<EmbeddingSpace>(),
-            provider.GetRequiredService<Microsoft.Extensions.Options.IOptions<InProcessIndexOptions>>().Value));
+        services.AddValidatedOptions<IndexUpkeepOptions>("Memory:Upkeep");
+        try
+        {
+            services.AddVectorIndex<MemoryTruth>(builder.Configuration, "agentflow-memory", UsualWords);
+        }
+        catch (FormatException error)
+        {
+            throw new SettingException("ConnectionStrings:qdrant_http or QDRANT_URL", "can not be read", error.Message);
+        }
+
+        services.AddSingleton<IReadinessCheck, IndexCheck>();
         services.AddIndexOutbox<MemoryOutboxHandler>();
         services.AddSingleton<IndexedWrites>();
         services.AddHostedService(provider => provider.GetRequiredService<IndexedWrites>());

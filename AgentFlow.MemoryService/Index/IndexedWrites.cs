@@ -2,6 +2,7 @@ using System.Threading.Channels;
 using AgentFlow.MemoryService.Memories;
 using AgentFlow.Retrieval.Embedding;
 using AgentFlow.Retrieval.Index;
+using AgentFlow.Retrieval.Index.Qdrant;
 using AgentFlow.ServiceDefaults.Outbox;
 using AgentFlow.ServiceDefaults.Postgres;
 using Npgsql;
@@ -91,7 +92,7 @@ internal sealed partial class IndexedWrites(
     }
 
     private static bool IsIndexDown(Exception error, CancellationToken ct) =>
-        error is HttpRequestException or IOException or TimeoutException || (error is TaskCanceledException && !ct.IsCancellationRequested);
+        error is QdrantException or HttpRequestException or IOException or TimeoutException || (error is TaskCanceledException && !ct.IsCancellationRequested);
 
     internal static IndexWrite ToWrite(TruthPoint point) =>
         point.Point is { } live ? new IndexWrite.Put(live) : new IndexWrite.Remove(point.Id, point.Version);

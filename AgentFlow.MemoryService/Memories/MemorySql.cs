@@ -43,11 +43,15 @@ internal sealed class MemorySql
 
         if (!listing.Expired)
             And($"(m.expires_at is null or m.expires_at > {Parameter(_now)})");
-        if (listing.Filter is { } filter)
-        {
-            NarrowBySubject(filter);
-            And(FilterSql.Build(filter, MemoryFilters.Schema, _parameters));
-        }
+        Filter(listing.Filter);
+    }
+
+    internal void Filter(FilterExpression? filter)
+    {
+        if (filter is null)
+            return;
+        NarrowBySubject(filter);
+        And(FilterSql.Build(filter, MemoryFilters.Schema, _parameters));
     }
 
     /// <summary>Says the subjects that must hold a second time, in a form that an index can serve.</summary>

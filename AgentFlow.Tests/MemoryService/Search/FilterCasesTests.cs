@@ -7,11 +7,23 @@ namespace AgentFlow.Tests.MemoryService.Search;
 /// <summary>40 memories of one user, of which the last has expired; every filter must find the same in a search and in the listing.</summary>
 public sealed class FilterCasesFixture : IAsyncLifetime
 {
+    private QdrantServer? qdrant;
     private readonly Dictionary<string, (MemoryHost Host, HttpClient Client)> hosts = [];
 
-    public HttpClient Client(string index) => hosts[index].Client;
+    public HttpClient Client(string index)
+    {
+        Assert.SkipUnless(hosts.ContainsKey(index), "There is no Qdrant binary in AgentFlow.Tests/Clients or on PATH.");
+        return hosts[index].Client;
+    }
 
-    public async ValueTask InitializeAsync() => hosts["in-process"] = await FillAsync(await MemoryHost.StartAsync());
+    public async ValueTask InitializeAsync()
+    {
+        hosts["in-process"] = await FillAsync(await MemoryHost.StartAsync());
+        if (QdrantServer.FindBinary() is null)
+            return;
+        qdrant = await QdrantServer.StartAsync();
+        hosts["qdrant"] = await FillAsync(await MemoryHost.StartAsync(settings: [("ConnectionStrings:qdrant_http", qdrant.ConnectionString)]));
+    }
 
     public async ValueTask DisposeAsync()
     {
@@ -20,6 +32,9 @@ public sealed class FilterCasesFixture : IAsyncLifetime
             client.Dispose();
             await host.DisposeAsync();
         }
+
+        if (qdrant is not null)
+            await qdrant.DisposeAsync();
     }
 
     private static async Task<(MemoryHost Host, HttpClient Client)> FillAsync(MemoryHost host)
@@ -79,7 +94,11 @@ public sealed class FilterCasesTests(FilterCasesFixture fixture) : IClassFixture
     {
         var data = new TheoryData<string, int>();
         for (var i = 0; i < Cases.Length; i++)
+        {
             data.Add("in-process", i + 1);
+            data.Add("qdrant", i + 1);
+        }
+
         return data;
     }
 
@@ -93,6 +112,7 @@ public sealed class FilterCasesTests(FilterCasesFixture fixture) : IClassFixture
         var bound = $$"""{"AND":[{"user_id":"filters"},{{filter}}]}""";
 
         var found = await client.SearchAsync(new SearchMemoriesRequest { Query = "Item number category", Filter = JsonElement.Parse(bound), TopK = 100, Threshold = 0 });
+        Assert.Null(found.Degraded);
         Assert.Equal(expected, found.Items.Select(Number).Order());
         var listed = await client.ListAsync($"?limit=100&filter={Uri.EscapeDataString(bound)}");
         Assert.Equal(expected, listed.Items.Select(Number).Order());

@@ -1,0 +1,118 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Globalization;
+using System.Net.Http.Headers;
+using System.Text;
+using AgentFlow.Contracts.Memories;
+using AgentFlow.MemoryService;
+using AgentFlow.MemoryService.Access;
+using AgentFlow.Tests.Support;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace AgentFlow.Benchmarks.Load;
+
+/// <summary>
+/// Searches and verbatim adds of one user with 5,000 memories, over HTTP with an API key, against a durable Postgres on the same cores:
+/// <c>load memory [--qdrant "Endpoint=...;Key=..."]</c>.
+/// </summary>
+internal static class MemoryLoad
+{
+    private const int Memories = 5_000;
+    private const int Serial = 2_000;
+    private const int Parallel = 8_000;
+    private const int Clients = 16;
+
+    private static readonly string[] Words =
+        ("garden tulip kettle harbor violin ledger comet pepper saddle lantern marble orchard pigeon quartz ribbon shovel tunnel umbrella valley walnut anchor " +
+        "basket candle desert engine fabric glacier hammer island jacket kernel ladder magnet needle oyster pencil rocket spider temple vessel window yogurt").Split(' ');
+
+    public static async Task<int> RunAsync(string[] options, CancellationToken ct)
+    {
+        await using var postgres = await PrivatePostgres.StartAsync(durable: true);
+        var qdrant = options is ["--qdrant", var given, ..] ? given : null;
+        var connection = await postgres.CreateDatabaseAsync(ct);
+        await using var app = MemoryServiceApplication.Build(["--urls", "http://127.0.0.1:0", "--environment", "Production"], builder =>
+            builder.Configuration.AddInMemoryCollection(Settings(connection, qdrant)));
+        await app.StartAsync(ct);
+        var address = new Uri(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First());
+        var key = await app.Services.GetRequiredService<ApiKeyStore>().CreateAsync(
+            Guid.CreateVersion7(), new NewMemoryKey { Name = "load", Scopes = ["read", "write"] }, ct);
+        using var http = new HttpClient(new SocketsHttpHandler { MaxConnectionsPerServer = 64 }) { BaseAddress = address };
+        http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", key.Secret);
+
+        var failed = 0;
+        await RunManyAsync(Clients, Memories, i => AddAsync(http, i, ct));
+        await RunManyAsync(1, 500, i => SearchAsync(http, i, ct));
+        var search = await RunManyAsync(1, Serial, i => SearchAsync(http, i, ct));
+        failed += Report(qdrant is null ? "search, one at a time" : "search with Qdrant, one at a time", search, qdrant is null ? (2, 5) : (5, 12), null);
+        failed += Report($"search, {Clients} in parallel", await RunManyAsync(Clients, Parallel, i => SearchAsync(http, i, ct)), null, qdrant is null ? 1_500 : null);
+        await RunManyAsync(1, 200, i => AddAsync(http, Memories + i, ct));
+        failed += Report("verbatim add, one at a time", await RunManyAsync(1, Serial, i => AddAsync(http, 10_000 + i, ct)), (2, null), null);
+        failed += Report($"verbatim add, {Clients} in parallel", await RunManyAsync(Clients, Parallel, i => AddAsync(http, 20_000 + i, ct)), null, 2_500);
+        await app.StopAsync(CancellationToken.None);
+        return failed;
+    }
+
+    private static IEnumerable<KeyValuePair<string, string?>> Settings(string connection, string? qdrant) =>
+    [
+        KeyValuePair.Create("ConnectionStrings:agentflow-memory", (string?)connection),
+        KeyValuePair.Create("ConnectionStrings:qdrant_http", qdrant),
+        KeyValuePair.Create("Logging:LogLevel:Default", (string?)"Warning"),
+    ];
+
+    private static async Task AddAsync(HttpClient http, int i, CancellationToken ct)
+    {
+        using var body = Body($$"""{"text":"{{Text(i)}}","userId":"load","infer":false,"metadata":{"n": {{i}} } }""");
+        using var response = await http.PostAsync(new Uri("/api/memories", UriKind.Relative), body, ct);
+        response.EnsureSuccessStatusCode();
+    }
+
+    private static async Task SearchAsync(HttpClient http, int i, CancellationToken ct)
+    {
+        using var body = Body($$"""{"query":"{{Words[i % Words.Length]}} {{Words[i * 7 % Words.Length]}} note {{i % Memories}}","filter":{"userId":"load"},"topK":10}""");
+        using var response = await http.PostAsync(new Uri("/api/memories/search", UriKind.Relative), body, ct);
+        response.EnsureSuccessStatusCode();
+        await response.Content.ReadAsByteArrayAsync(ct);
+    }
+
+    private static string Text(int i)
+    {
+        var random = new Random(i);
+        var words = Enumerable.Range(0, 12).Select(_ => Words[random.Next(Words.Length)]);
+        return string.Create(CultureInfo.InvariantCulture, $"note {i}: {string.Join(' ', words)}");
+    }
+
+    private static StringContent Body(string json) => new(json, Encoding.UTF8, "application/json");
+
+    private static async Task<(double[] Ms, double PerSecond)> RunManyAsync(int clients, int count, Func<int, Task> run)
+    {
+        var next = -1;
+        var times = new ConcurrentBag<double>();
+        var started = Stopwatch.GetTimestamp();
+        await Task.WhenAll(Enumerable.Range(0, clients).Select(_ => Task.Run(async () =>
+        {
+            int i;
+            while ((i = Interlocked.Increment(ref next)) < count)
+            {
+                var before = Stopwatch.GetTimestamp();
+                await run(i);
+                times.Add(Stopwatch.GetElapsedTime(before).TotalMilliseconds);
+            }
+        })));
+        return ([.. times.Order()], count / Stopwatch.GetElapsedTime(started).TotalSeconds);
+    }
+
+    private static int Report(string what, (double[] Ms, double PerSecond) result, (double P50, double? P95)? latency, double? rate)
+    {
+        var (p50, p95) = (result.Ms[result.Ms.Length / 2], result.Ms[(int)(result.Ms.Length * 0.95)]);
+        var goal = latency is { } wanted
+            ? $"goal p50 {wanted.P50} ms{(wanted.P95 is { } tail ? $", p95 {tail} ms" : string.Empty)}"
+            : rate is { } perSecond ? $"goal {perSecond:0}/s" : "no goal";
+        Console.WriteLine($"{what,-36} p50 {p50,6:0.00} ms  p95 {p95,6:0.00} ms  {result.PerSecond,7:0}/s  ({goal})");
+        return (latency is { } limit && (p50 > limit.P50 || p95 > limit.P95)) || (rate is { } least && result.PerSecond < least) ? 1 : 0;
+    }
+}

@@ -1,0 +1,97 @@
+using AgentFlow.Contracts;
+using AgentFlow.Contracts.Memories;
+using AgentFlow.MemoryService.Memories;
+using AgentFlow.ServiceDefaults.Postgres;
+
+namespace AgentFlow.MemoryService.Exchange;
+
+/// <summary>Writes imported memories as they were: ids, versions, times and history. Thread-safe.</summary>
+internal sealed class ImportStore(Database database)
+{
+    private const string MemorySql =
+        """
+        with added as (
+            insert into memories (id, owner_id, user_id, agent_id, session_id, app_id, subject_hash, kind, text, content_hash, slot, metadata,
+                categories, trust, source, role, actor, immutable, status, version, created_at, updated_at, observed_at, expires_at, valid_from, valid_to, superseded_by)
+            values ($1, $2, $3::text, $4::text, $5::text, $6::text, $7, $8, $9, $10, $11::text, $12::jsonb,
+                $13, $14, $15::text, $16::text, $17::text, $18, $19, $20, $21, $22, $23::timestamptz, $24::timestamptz, $25, $26::timestamptz, $27::uuid)
+            on conflict do nothing returning id
+        ), embedded as (
+            insert into memory_embeddings (memory_id, model, owner_id, vector) select id, $28, $2, $29::bytea from added where $29::bytea is not null
+        ), queued as (
+            insert into index_outbox (entity_id, owner_id, version, op) select id, $2, $20, 'upsert' from added where $19 = 0
+            on conflict (entity_id) do update set version = excluded.version, op = excluded.op, attempts = 0, not_before = now()
+        )
+        select (select count(*)::int from added), (select count(*)::int from memories where owner_id = $2 and (id = $1
+            or (subject_hash = $7 and content_hash = $10 and status in (0, 1) and valid_to is null and $26::timestamptz is null)))
+        """;
+
+    /// <summary>What became of one memory.</summary>
+    internal enum Outcome
+    {
+        Imported,
+        Existing,
+
+        /// <summary>The id belongs to somebody else, whom the caller must not learn of.</summary>
+        IdTaken,
+    }
+
+    /// <param name="vector">Empty when the embedder did not answer.</param>
+    internal async Task<Outcome> AddAsync(
+        Guid ownerId, Guid operationId, ExportedMemory exported, MemoryScope scope, ReadOnlyMemory<float> vector, string model, CancellationToken ct)
+    {
+        var memory = exported.Memory;
+        var status = exported.Status switch { "pending" => MemoryStatus.Pending, "rejected" => MemoryStatus.Rejected, _ => MemoryStatus.Active };
+        await using var session = await database.ForOwner(ownerId).BeginAsync(ct);
+        var (added, existing) = await session.QuerySingleAsync(
+            MemorySql,
+            [
+                memory.Id.Value, ownerId, scope.UserId, scope.AgentId, scope.SessionId, scope.AppId, ContentHash.OfSubject(scope), (short)memory.Kind, memory.Text,
+                ContentHash.Of(memory.Text, memory.Kind, memory.ObservedAt, memory.Role, memory.Actor), memory.Kind == MemoryKind.Fact ? FactSlot.Parse(memory.Text)?.Name : null,
+                memory.Metadata?.GetRawText() ?? "{}", memory.Categories.ToArray(), (short)memory.Trust, memory.Source, memory.Role, memory.Actor, memory.Immutable,
+                (short)status, memory.Version, memory.CreatedAt, memory.UpdatedAt, memory.ObservedAt, memory.ExpiresAt,
+                memory.ValidFrom ?? memory.ObservedAt ?? memory.CreatedAt, memory.ValidTo, memory.SupersededBy?.Value, model, VectorBytes.From(vector),
+            ],
+            reader => (reader.GetInt32(0), reader.GetInt32(1)),
+            ct);
+        if (added == 0)
+            return existing > 0 ? Outcome.Existing : Outcome.IdTaken;
+        await AddPastAsync(session, ownerId, operationId, exported, scope, ct);
+        await session.CommitAsync(ct);
+        return Outcome.Imported;
+    }
+
+    private static Task<int> AddPastAsync(DbSession session, Guid ownerId, Guid operationId, ExportedMemory exported, MemoryScope scope, CancellationToken ct)
+    {
+        var batch = session.CreateBatch();
+        foreach (var version in exported.Versions)
+        {
+            batch.Add(
+                """
+                insert into memory_versions (memory_id, version, owner_id, text, metadata, categories, expires_at, valid_from, valid_to, recorded_at, replaced_at)
+                values ($1, $2, $3, $4, $5::jsonb, $6, $7::timestamptz, $8, $9::timestamptz, $10, $11)
+                """,
+                [
+                    exported.Memory.Id.Value, version.Version, ownerId, version.Text, version.Metadata?.GetRawText() ?? "{}", version.Categories.ToArray(), version.ExpiresAt,
+                    version.ValidFrom, version.ValidTo, version.RecordedAt, version.ReplacedAt,
+                ]);
+        }
+
+        IReadOnlyList<ExportedChange> changes = exported.History.Count > 0 ? exported.History
+            : [new ExportedChange { OperationId = operationId, Version = exported.Memory.Version, Event = MemoryChange.Added, NewText = exported.Memory.Text, At = exported.Memory.CreatedAt }];
+        foreach (var change in changes)
+        {
+            batch.Add(
+                """
+                insert into memory_history (owner_id, operation_id, memory_id, version, event, old_text, new_text, user_id, agent_id, session_id, app_id, role, actor, at)
+                values ($1, $2, $3, $4, $5, $6::text, $7::text, $8::text, $9::text, $10::text, $11::text, $12::text, $13::text, $14)
+                """,
+                [
+                    ownerId, change.OperationId, exported.Memory.Id.Value, change.Version, (short)change.Event, change.OldText, change.NewText, scope.UserId, scope.AgentId,
+                    scope.SessionId, scope.AppId, exported.Memory.Role, exported.Memory.Actor, change.At,
+                ]);
+        }
+
+        return batch.ExecuteAsync(ct);
+    }
+}
