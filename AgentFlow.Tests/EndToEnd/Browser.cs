@@ -53,6 +53,13 @@ internal sealed class Browser : IAsyncDisposable
         return page;
     }
 
+    /// <summary>A picture for the documentation, when AGENTFLOW_PICTURES names a folder for them.</summary>
+    public static async Task PictureAsync(IPage page, string name)
+    {
+        if (Environment.GetEnvironmentVariable("AGENTFLOW_PICTURES") is { Length: > 0 } folder)
+            await page.ScreenshotAsync(new PageScreenshotOptions { Path = Path.Combine(RunningAgentFlow.Solution, folder, name + ".png") });
+    }
+
     /// <summary>After a failed test: what its pages complained about, and a picture of each in the folder artifacts.</summary>
     public async ValueTask DisposeAsync()
     {

@@ -31,6 +31,7 @@ public sealed partial class ChatScenarioTests : IAsyncLifetime
             await chat.SignUpAsync(agentFlow.Web, agentFlow.SetupToken!);
             await chat.UploadAsync(Documents());
             await AskAboutDocumentsAsync(page, chat);
+            await Browser.PictureAsync(page, "chat");
             await BeRememberedAsync(chat);
             Assert.Empty(_browser.Complaints);
             Assert.Equal(0, (await agentFlow.TerminateAsync()).ExitCode);
