@@ -15,6 +15,8 @@ public static class ServiceProcess
     public static async Task<int> RunAsync(Func<WebApplication> build)
     {
         ArgumentNullException.ThrowIfNull(build);
+        if (HealthVerb.IsAskedFor(Environment.GetCommandLineArgs()))
+            return await HealthVerb.RunAsync(CancellationToken.None);
         try
         {
             await using var app = build();
