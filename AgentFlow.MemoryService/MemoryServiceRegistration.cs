@@ -10,7 +10,6 @@ using AgentFlow.Retrieval.Embedding;
 using AgentFlow.Retrieval.Index;
 using AgentFlow.Retrieval.Index.InProcess;
 using AgentFlow.Retrieval.Index.Upkeep;
-using AgentFlow.ServiceDefaults.Health;
 using AgentFlow.ServiceDefaults.Outbox;
 using AgentFlow.ServiceDefaults.Queue;
 using AgentFlow.ServiceDefaults.Settings;
@@ -57,7 +56,6 @@ internal static class MemoryServiceRegistration
             throw new SettingException("ConnectionStrings:qdrant_http or QDRANT_URL", "can not be read", error.Message);
         }
 
-        services.AddSingleton<IReadinessCheck, IndexCheck>();
         services.AddIndexOutbox<MemoryOutboxHandler>();
         services.AddSingleton<IndexedWrites>();
         services.AddHostedService(provider => provider.GetRequiredService<IndexedWrites>());

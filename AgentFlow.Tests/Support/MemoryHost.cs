@@ -44,8 +44,10 @@ public sealed class MemoryHost : IAsyncDisposable
                 .. settings.Select(setting => KeyValuePair.Create(setting.Key, (string?)setting.Value)),
             ]);
             builder.Logging.ClearProviders();
+            builder.Services.AddSingleton(RouteCoverage.Recorder("memory"));
             configure?.Invoke(builder);
         });
+        RouteCoverage.Declare("memory", app);
         await app.StartAsync();
         return new MemoryHost(app, connectionString);
     }

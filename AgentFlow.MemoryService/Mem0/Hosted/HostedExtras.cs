@@ -33,7 +33,7 @@ internal static class HostedExtras
         ];
         string[] methods = ["GET", "POST", "PUT", "PATCH", "DELETE"];
         foreach (var path in missing)
-            mem0.MapMethods(path, methods, () => (IResult)Mem0Edge.NotImplemented()).RequireAuthorization(Policies.Read).WithSummary("Mem0: has no counterpart here (501)");
+            mem0.MapMethods(path, methods, () => (IResult)Mem0Edge.NotImplemented()).RequireAuthorization(Policies.Read).ExcludeFromDescription();
     }
 
     private static async Task<IResult> EventAsync(Guid id, MemoryCaller caller, EventReader events, CancellationToken ct)
