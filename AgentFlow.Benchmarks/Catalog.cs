@@ -7,6 +7,8 @@ internal static class Catalog
     [
         new("start", "", "start-up times, memory at rest, stop", Start.StartUp.RunAsync),
         new("quality", "locomo", "<file>: recall of conversation memory without a model", Quality.LocomoQuality.RunAsync),
+        new("search", "index", "[<points>] [qdrant]: latency of one search in 5,000 and 100,000 points", Search.IndexLatency.RunAsync),
+        new("soak", "index", "[<histories> [<seed>]]: truth and index after random histories with faults", Soak.IndexSoak.RunAsync),
         new("load", "memory", "searches and verbatim adds of one user with 5,000 memories, over HTTP", Load.MemoryLoad.RunAsync),
         new("load", "queue", "empty tasks a second, enqueue to start", Queue.QueueLoad.RunAsync),
     ];

@@ -45,7 +45,6 @@ internal static class MemoryServiceRegistration
         services.AddSingleton<MemoryEmbedding>();
         services.AddSingleton<MemoryTruth>();
         services.AddValidatedOptions<InProcessIndexOptions>("Memory:Index");
-        services.AddSingleton<AgentFlow.ServiceDefaults.Health.IReadinessCheck, IndexCheck>();
         services.AddValidatedOptions<IndexUpkeepOptions>("Memory:Upkeep");
         try
         {

@@ -23,6 +23,8 @@ public sealed class IndexUpkeepOptions
 public sealed partial class IndexUpkeep(VectorIndex index, IIndexTruth truth, IndexUpkeepOptions options, TimeProvider time, ILogger<IndexUpkeep> logger)
     : BackgroundService
 {
+    private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(500);
+
     private readonly Sweep _sweep = new(truth, SweepTarget.Of(index.Primary), options.SettledFor);
 
     /// <summary>One comparison now; not beside another.</summary>
@@ -38,13 +40,15 @@ public sealed partial class IndexUpkeep(VectorIndex index, IIndexTruth truth, In
         // What is loaded in process came from the truth, and follows it by the services' own look at what was committed since.
         if (index.Primary is not QdrantIndex)
             return;
-        using var timer = new PeriodicTimer(options.SweepInterval, time);
-        do
+        var pause = FirstRetry;
+        while (!stoppingToken.IsCancellationRequested)
         {
             try
             {
                 if (!await BuildIfMissingAsync(stoppingToken))
                     await SweepAndLogAsync(stoppingToken);
+                pause = FirstRetry;
+                await Task.Delay(options.SweepInterval, time, stoppingToken);
             }
             catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
             {
@@ -54,21 +58,10 @@ public sealed partial class IndexUpkeep(VectorIndex index, IIndexTruth truth, In
             catch (Exception error)
 #pragma warning restore CA1031
             {
-                LogFailed(error, index.Name);
+                LogFailed(error, index.Name, pause);
+                await Task.Delay(pause, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                pause = pause * 2 < options.SweepInterval ? pause * 2 : options.SweepInterval;
             }
-        }
-        while (await WaitAsync(timer, stoppingToken));
-    }
-
-    private static async Task<bool> WaitAsync(PeriodicTimer timer, CancellationToken ct)
-    {
-        try
-        {
-            return await timer.WaitForNextTickAsync(ct);
-        }
-        catch (OperationCanceledException)
-        {
-            return false;
         }
     }
 
@@ -95,6 +88,6 @@ public sealed partial class IndexUpkeep(VectorIndex index, IIndexTruth truth, In
     [LoggerMessage(Level = LogLevel.Warning, Message = "The {Index} index differed from the database and was repaired: of {Compared} compared, {Missing} missing, {Stale} stale, {Orphaned} orphaned")]
     private partial void LogRepaired(string index, int compared, int missing, int stale, int orphaned);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The {Index} index could not be compared with the database; it is tried again")]
-    private partial void LogFailed(Exception error, string index);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The {Index} index could not be compared with the database; it is tried again in {Pause}")]
+    private partial void LogFailed(Exception error, string index, TimeSpan pause);
 }
