@@ -7,6 +7,7 @@ using AgentFlow.ApiService.Edges;
 using AgentFlow.ApiService.Identity;
 using AgentFlow.ApiService.Limits;
 using AgentFlow.ApiService.Models;
+using AgentFlow.ApiService.Models.Usage;
 using AgentFlow.ApiService.Tools;
 using AgentFlow.ApiService.Memories;
 using AgentFlow.ApiService.WebSessions;
@@ -55,7 +56,9 @@ internal static class Program
         app.MapChat();
         app.MapDocuments();
         app.MapTasks();
+        app.MapAgents();
         app.MapModels();
+        app.MapUsage();
         app.MapApprovals();
         app.MapMemories();
         app.MapWebSessions();

@@ -6,20 +6,35 @@ using AgentFlow.ServiceDefaults.Problems;
 namespace AgentFlow.ApiService.Agents;
 
 /// <summary>Finds the agent and the model for a run: the owner's own definitions first, then those of the installation's files. Thread-safe.</summary>
-internal sealed class AgentCatalog(IReadOnlyList<AgentDefinition> files, ModelCatalog models)
+internal sealed class AgentCatalog(IReadOnlyList<AgentDefinition> files, AgentStore store, ModelCatalog models)
 {
     private readonly Dictionary<string, AgentDefinition> _files = files.ToDictionary(a => a.Slug, StringComparer.Ordinal);
 
     /// <summary>Definitions of the installation's files, by slug.</summary>
     public IReadOnlyDictionary<string, AgentDefinition> Files => _files;
 
-    /// <summary>See <see cref="ChooseAgent"/>.</summary>
-    public ValueTask<ChosenAgent> ChooseAsync(OwnerId owner, string? slug, string? model, CancellationToken ct)
+    /// <summary>See <see cref="ChooseAgent"/>. One round trip where an agent is named, else two.</summary>
+    public async ValueTask<ChosenAgent> ChooseAsync(OwnerId owner, string? slug, string? model, CancellationToken ct)
     {
-        ct.ThrowIfCancellationRequested();
-        var agent = _files.GetValueOrDefault(slug ?? AgentDefinition.Default) ?? throw UnknownAgent();
-        return ValueTask.FromResult(new ChosenAgent(agent, models.Choose(agent, model)));
+        var agent = slug is null
+            ? await DefaultAsync(owner, ct)
+            : await FindAsync(owner, slug, ct) ?? throw new ProblemException(StatusCodes.Status404NotFound, "agent_not_found", "There is no such agent.");
+        return new ChosenAgent(agent, models.Choose(agent, model));
     }
 
-    private static ProblemException UnknownAgent() => new(StatusCodes.Status404NotFound, "agent_not_found", "There is no such agent.");
+    public async Task<AgentDefinition?> FindAsync(OwnerId owner, string slug, CancellationToken ct) =>
+        (await store.FindAsync(owner, slug, ct)).Agent ?? _files.GetValueOrDefault(slug);
+
+    /// <summary>The owner's agents over the installation's, by slug.</summary>
+    public async Task<IReadOnlyList<AgentDefinition>> ListAsync(OwnerId owner, CancellationToken ct)
+    {
+        var all = new SortedDictionary<string, AgentDefinition>(_files, StringComparer.Ordinal);
+        foreach (var own in await store.ListAsync(owner, ct))
+            all[own.Slug] = own;
+        return [.. all.Values];
+    }
+
+    /// <summary>The account's choice; if that is gone, the installation's.</summary>
+    private async Task<AgentDefinition> DefaultAsync(OwnerId owner, CancellationToken ct) =>
+        await FindAsync(owner, await store.DefaultSlugAsync(owner, ct) ?? AgentDefinition.Default, ct) ?? _files[AgentDefinition.Default];
 }

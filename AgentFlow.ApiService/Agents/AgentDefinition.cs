@@ -39,8 +39,14 @@ internal sealed record AgentDefinition
     [Range(0, 2)]
     public double? Temperature { get; init; }
 
-    /// <summary>1 for a file's definition; counts up with each change over the API.</summary>
-    public int Version { get; init; } = 1;
+    /// <summary>1 for a file's definition; counts up with each change over the API. In a PUT: the version that the change is for, or absent.</summary>
+    public int Version { get; init; }
+
+    /// <summary>Set by the service: <c>installation</c> for the files', <c>own</c> for the caller's; ignored in requests.</summary>
+    public string? Source { get; init; }
+
+    /// <summary>Set by the service: when this version was made; absent for the files'.</summary>
+    public DateTimeOffset? CreatedAt { get; init; }
 
     public const string AnyModel = "*";
 

@@ -34,7 +34,7 @@ internal static class AgentFiles
     {
         var agent = WithPrompt(Parse(file), file);
         var faults = AgentRules.Check(agent, tools);
-        return faults.Count == 0 ? agent : throw Fault(file, string.Join(" ", faults), "Correct the file");
+        return faults.Count == 0 ? agent with { Source = "installation", CreatedAt = null, Version = 1 } : throw Fault(file, string.Join(" ", faults), "Correct the file");
     }
 
     private static AgentDefinition Parse(string file)

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using AgentFlow.ApiService.Context;
 using AgentFlow.ApiService.Learning;
 using AgentFlow.ApiService.Models;
+using AgentFlow.ApiService.Models.Usage;
 using AgentFlow.ApiService.OutputFilter;
 using AgentFlow.ApiService.Runs;
 using AgentFlow.ApiService.Tools;
@@ -11,8 +12,10 @@ using Microsoft.Extensions.AI;
 namespace AgentFlow.ApiService.Agents;
 
 /// <summary>One turn of an agent: recall, prompt, model, tools, until done or a limit is hit; then learning is queued. Thread-safe.</summary>
-internal sealed class AgentLoop(ChatPipeline models, Recall recall, ToolCatalog toolCatalog, ToolRunner toolRunner, Learner learner, TimeProvider time)
+internal sealed class AgentLoop(ChatPipeline models, Recall recall, ToolCatalog toolCatalog, ToolRunner toolRunner, UsageStore usage, Learner learner, TimeProvider time)
 {
+    private static readonly TimeSpan SettleTimeout = TimeSpan.FromSeconds(5);
+
     /// <summary>See <see cref="AgentRun"/>.</summary>
     public async Task RunAsync(RunContext run, RunWriter writer, CancellationToken ct)
     {
@@ -28,18 +31,27 @@ internal sealed class AgentLoop(ChatPipeline models, Recall recall, ToolCatalog 
 
         var turn = new Turn(run, recalled, noted, model, toolCatalog.Open(run, writer));
         var answer = new AnswerStream(Filter(turn.Prompt, run), turn.Prompt.Sources.Passages, writer);
-        var step = NextStep.After(turn.State, run.Agent.Limits);
-        while (step is not NextStep.Finish)
+        await ReserveAsync(turn, ct);
+        try
         {
-            step = step switch
+            var step = NextStep.After(turn.State, run.Agent.Limits);
+            while (step is not NextStep.Finish)
             {
-                NextStep.RunTools tools => await RunToolsAsync(turn, tools.Allowed, ct),
-                NextStep.CallModel call => await CallModelAsync(turn, answer, call.WithTools, ct),
-                _ => throw new UnreachableException(),
-            };
+                step = step switch
+                {
+                    NextStep.RunTools tools => await RunToolsAsync(turn, tools.Allowed, ct),
+                    NextStep.CallModel call => await CallModelAsync(turn, answer, call.WithTools, ct),
+                    _ => throw new UnreachableException(),
+                };
+            }
+
+            await answer.EndAsync(ct);
+        }
+        finally
+        {
+            await SettleAsync(turn);
         }
 
-        await answer.EndAsync(ct);
         await writer.EmitAsync(turn.Usage, ct);
         await learner.QueueAsync(run, writer.Text, model.IsOffline, ct);
         Telemetry.InvokeAgentDuration.Record(time.GetElapsedTime(startedAt).TotalSeconds, new TagList { { Telemetry.Tags.AgentName, run.Agent.Slug } });
@@ -89,6 +101,24 @@ internal sealed class AgentLoop(ChatPipeline models, Recall recall, ToolCatalog 
     {
         turn.AddResults(await toolRunner.RunAsync(turn.Tools, turn.PendingCalls, allowed, ct), allowed);
         return NextStep.AfterTools(turn.State, turn.Tools.Run.Agent.Limits);
+    }
+
+    private async Task ReserveAsync(Turn turn, CancellationToken ct)
+    {
+        var run = turn.Tools.Run;
+        if (!turn.Model.IsOffline && !await usage.TryReserveAsync(run.OwnerId, run.RunId, run.Model, turn.Prompt.EstimatedTokens + run.Agent.Limits.OutputTokens, ct))
+            throw new RunFailedException("budget_exhausted", "The account's budget for models is used up for now.", StatusCodes.Status429TooManyRequests, TimeSpan.FromHours(1));
+    }
+
+    /// <summary>Also for a run that failed or was cancelled: its tokens are spent.</summary>
+    private async Task SettleAsync(Turn turn)
+    {
+        if (turn.Model.IsOffline || (turn.State.Steps == 0 && !usage.HasBudget))
+            return;
+        var run = turn.Tools.Run;
+        var used = turn.Usage;
+        using var limit = new CancellationTokenSource(SettleTimeout, time);
+        await usage.SettleAsync(run.OwnerId, run.RunId, run.Model, used.InputTokens, used.OutputTokens, used.Cost, limit.Token);
     }
 
     private static AnswerFilter Filter(Prompt prompt, RunContext run) =>

@@ -27,7 +27,10 @@ internal static class AgentRegistration
         services.AddTaskHandler<LearnTask>();
         services.AddValidatedOptions<AgentOptions>(AgentOptions.Section);
         services.AddSingleton(provider => new AgentCatalog(
-            AgentFiles.Read(provider.GetRequiredService<IOptions<AgentOptions>>().Value.Path, BuiltInTools.Names), provider.GetRequiredService<ModelCatalog>()));
+            AgentFiles.Read(provider.GetRequiredService<IOptions<AgentOptions>>().Value.Path, BuiltInTools.Names),
+            provider.GetRequiredService<AgentStore>(),
+            provider.GetRequiredService<ModelCatalog>()));
+        services.AddSingleton<AgentStore>();
         services.AddSingleton<AgentLoop>();
         services.AddSingleton<AgentRun>(provider => provider.GetRequiredService<AgentLoop>().RunAsync);
         services.AddSingleton<ChooseAgent>(provider => provider.GetRequiredService<AgentCatalog>().ChooseAsync);

@@ -27,6 +27,7 @@ internal sealed class Turn
     private int _steps;
     private int _toolCalls;
     private int _brokenCalls;
+    private bool _isStepAccounted;
     private long _inputTokens;
     private long _outputTokens;
     private decimal? _cost;
@@ -62,11 +63,20 @@ internal sealed class Turn
 
     public TurnState State => new(_steps, _toolCalls, _outputTokens, _pending.Count, _brokenCalls);
 
-    public UsageReported Usage => new() { InputTokens = _inputTokens, OutputTokens = _outputTokens, Cost = _cost };
+    /// <summary>As the providers said; a step that broke off is estimated, since its tokens are spent as well.</summary>
+    public UsageReported Usage => _steps == 0 || _isStepAccounted
+        ? new() { InputTokens = _inputTokens, OutputTokens = _outputTokens, Cost = _cost }
+        : new()
+        {
+            InputTokens = _inputTokens + PromptAssembly.Cost(Prompt.Instructions, _messages),
+            OutputTokens = _outputTokens + TokenEstimate.Of(_text.ToString()),
+            Cost = _cost,
+        };
 
     public void BeginStep()
     {
         _steps++;
+        _isStepAccounted = false;
         _text.Clear();
         _pending.Clear();
     }
@@ -105,6 +115,7 @@ internal sealed class Turn
                 _pending.Add(call);
                 break;
             case UsageContent usage:
+                _isStepAccounted = true;
                 _inputTokens += usage.Details.InputTokenCount ?? 0;
                 _outputTokens += usage.Details.OutputTokenCount ?? 0;
                 if (usage.AdditionalProperties?.GetValueOrDefault(Measured.CostKey) is decimal cost)

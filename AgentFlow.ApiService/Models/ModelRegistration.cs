@@ -1,5 +1,8 @@
 using AgentFlow.ServiceDefaults.Health;
 
+using AgentFlow.ApiService.Models.Usage;
+using AgentFlow.ServiceDefaults.Settings;
+
 namespace AgentFlow.ApiService.Models;
 
 internal static class ModelRegistration
@@ -9,6 +12,8 @@ internal static class ModelRegistration
         services.AddModelOptions();
         services.AddSingleton<ModelCatalog>();
         services.AddSingleton<ChatPipeline>();
+        services.AddValidatedOptions<BudgetOptions>(BudgetOptions.Section);
+        services.AddSingleton<UsageStore>();
         services.AddSingleton<IReadinessCheck, ModelCheck>();
         services.AddHttpClient(ChatPipeline.HttpClientName, client => client.Timeout = Timeout.InfiniteTimeSpan)
             .ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler

@@ -31,6 +31,7 @@ internal sealed class TurnFixture : IAsyncDisposable
     private static CancellationToken Limit => TestContext.Current.CancellationToken;
 
     /// <param name="withProvider">False: the built-in model answers.</param>
+    /// <param name="settings">Of the API; an empty <c>...:Endpoint</c> becomes the provider's.</param>
     /// <param name="agent">Members of the default agent's definition beside slug and instructions, as JSON.</param>
     public static async Task<TurnFixture> StartAsync(bool withProvider, string agent = "", params (string Key, string Value)[] settings)
     {
@@ -55,7 +56,7 @@ internal sealed class TurnFixture : IAsyncDisposable
         }
 
         foreach (var (key, value) in settings)
-            all[key] = value;
+            all[key] = key.EndsWith(":Endpoint", StringComparison.Ordinal) && value.Length == 0 ? turns.Provider.Endpoint.ToString() : value;
         turns.Api = await ApiHost.StartAsync(all);
         turns.User = turns.Api.Admin;
         return turns;

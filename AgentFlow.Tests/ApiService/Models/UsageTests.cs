@@ -1,0 +1,38 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json;
+using AgentFlow.Contracts;
+using AgentFlow.Contracts.Chat;
+using AgentFlow.Tests.ApiService.Agents;
+using AgentFlow.Tests.Support;
+
+namespace AgentFlow.Tests.ApiService.Models;
+
+public sealed class UsageTests
+{
+    private static CancellationToken Limit => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Parallel_runs_can_not_overdraw_a_budget_and_what_was_used_is_told()
+    {
+        await using var turns = await TurnFixture.StartAsync(
+            withProvider: true,
+            ""","limits":{"outputTokens":100}""",
+            ("Budgets:TokensPerDay", "1000"), ("Models:Providers:0:Endpoint", ""), ("Models:Providers:0:Model", "scripted"), ("Models:Providers:0:InputPrice", "1000"), ("Models:Providers:0:OutputPrice", "2000"));
+        turns.Provider.Respond = _ => Script.Say(TimeSpan.FromMilliseconds(300), TimeSpan.Zero, "one", " two");
+
+        var answers = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => turns.User.Client.PostAsJsonAsync(
+            "/api/v1/chat/query", new QueryRequest { Question = "Well?" }, ContractJson.Options, Limit)));
+
+        var accepted = answers.Count(a => a.StatusCode == HttpStatusCode.OK);
+        Assert.InRange(accepted, 1, 9);
+        Assert.All(answers.Where(a => a.StatusCode != HttpStatusCode.OK), a => Assert.Equal((HttpStatusCode.TooManyRequests, true), (a.StatusCode, a.Headers.RetryAfter is not null)));
+        Assert.Equal(accepted, turns.Provider.RequestCount);
+        var usage = await turns.User.Client.GetFromJsonAsync<JsonElement>("/api/admin/usage", Limit);
+        var line = Assert.Single(usage.GetProperty("items").EnumerateArray().ToList());
+        Assert.Equal((accepted, 12L * accepted, 2L * accepted), (line.GetProperty("runs").GetInt32(), line.GetProperty("inputTokens").GetInt64(), line.GetProperty("outputTokens").GetInt64()));
+        Assert.Equal(0.016m * accepted, line.GetProperty("cost").GetDecimal());
+        using var refused = await turns.User.Client.GetAsync("/api/admin/usage?days=0", Limit);
+        Assert.Equal(HttpStatusCode.BadRequest, refused.StatusCode);
+    }
+}
