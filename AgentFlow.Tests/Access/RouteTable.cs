@@ -65,6 +65,19 @@ internal static class RouteTable
         GET    /api/documents/{id}/chunks         documents-read
         POST   /api/documents/{id}/retry          documents-write
         POST   /api/documents/search              documents-read
+        PATCH  /api/documents/{id}                documents-write
+        PUT    /api/documents/{id}/content        documents-write
+        POST   /api/documents/{id}/cancel         documents-write
+        POST   /api/documents/url                 documents-write
+        GET    /api/collections                   documents-read
+        POST   /api/collections                   documents-write
+        DELETE /api/collections/{id}              documents-write
+        PUT    /api/collections/{id}/documents/{documentId} documents-write
+        DELETE /api/collections/{id}/documents/{documentId} documents-write
+        GET    /api/collections/{id}/members      documents-read
+        POST   /api/collections/{id}/members      documents-write
+        DELETE /api/collections/{id}/members/{userId} documents-write
+        POST   /api/runs/{runId}/approvals/{callId} chat-write
         POST   /api/tasks                         chat-write
         GET    /api/tasks                         chat-read
         GET    /api/tasks/{id}                    chat-read

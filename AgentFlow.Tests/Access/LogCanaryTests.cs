@@ -1,0 +1,122 @@
+using System.Collections.Concurrent;
+using System.Net.Http.Json;
+using System.Text;
+using AgentFlow.Contracts;
+using AgentFlow.Contracts.Auth;
+using AgentFlow.Tests.Support;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace AgentFlow.Tests.Access;
+
+/// <summary>Everything is logged at Trace and nothing that is secret may be among it: neither in words nor in the structured values.</summary>
+public sealed class LogCanaryTests
+{
+    private const string Content = "quetzalcanarytext";
+    private const string ProviderKey = "sk-canary-5f2b9c7de41a4c0b";
+
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task No_canary_is_found_in_any_log_line_at_trace_level()
+    {
+        var log = new Capture();
+        await using var host = await ApiHost.StartAsync(
+            new()
+            {
+                ["Logging:LogLevel:Default"] = "Trace", ["Logging:LogLevel:Microsoft.AspNetCore"] = "Trace", ["Logging:LogLevel:Npgsql"] = "Trace", ["Logging:LogLevel:System.Net.Http.HttpClient"] = "Trace",
+                ["Logging:Console:LogLevel:Default"] = "None",
+                ["Models:Providers:0:Name"] = "canary", ["Models:Providers:0:Endpoint"] = "http://127.0.0.1:9/v1", ["Models:Providers:0:ApiKey"] = ProviderKey, ["Models:Providers:0:Model"] = "m",
+            },
+            builder => builder.Services.AddSingleton<ILoggerProvider>(log));
+        var user = await host.RegisterAsync("canary");
+        var key = await KeyAsync(user);
+        var canaries = new Dictionary<string, string>(StringComparer.Ordinal)
+        {
+            ["password"] = ApiHost.Password,
+            ["wrong password"] = "quetzal wrong password",
+            ["access token"] = user.Tokens.AccessToken,
+            ["refresh token"] = user.Tokens.RefreshToken,
+            ["API key"] = key,
+            ["set-up token"] = ApiHost.SetupToken,
+            ["signing key"] = Convert.ToBase64String(ApiHost.Secret),
+            ["database password"] = new NpgsqlConnectionStringBuilder(host.ConnectionString).Password!,
+            ["provider key"] = ProviderKey,
+            ["content"] = Content,
+        };
+        await WalkAsync(host, user, key);
+
+        var lines = log.Lines.ToArray();
+        Assert.True(lines.Length > 500, $"{lines.Length} lines");
+        var found = canaries.SelectMany(canary => lines.Where(line => line.Contains(canary.Value, StringComparison.OrdinalIgnoreCase)).Select(line => $"{canary.Key} in: {line}")).Take(20).ToArray();
+        Assert.True(found.Length == 0, string.Join(Environment.NewLine, found));
+    }
+
+    private static async Task WalkAsync(ApiHost host, TestUser user, string key)
+    {
+        using var client = host.Client();
+        using var keyed = host.Client(key);
+        using var headered = host.Client();
+        headered.DefaultRequestHeaders.Add("X-API-Key", key);
+        await client.PostAsJsonAsync("/api/auth/login", new LoginRequest { Email = user.Email, Password = "quetzal wrong password" }, ContractJson.Options, Ct);
+        await client.PostAsJsonAsync("/api/auth/login", new LoginRequest { Email = user.Email, Password = ApiHost.Password }, ContractJson.Options, Ct);
+        await SendAsync(client, HttpMethod.Post, "/api/auth/login", $$"""{"email":"{{user.Email}}","password":"{{ApiHost.Password}}","extra":"{{Content}}"}""");
+        await SendAsync(client, HttpMethod.Post, "/api/auth/login", $$"""{"email":"{{user.Email}}","password":{{Content}}""");
+        foreach (var path in new[] { "/api/auth/me", "/api/nothing", $"/api/documents?q={Content}", $"/api/auth/me?token={key}" })
+        {
+            await keyed.GetAsync(path, Ct);
+            await headered.GetAsync(path, Ct);
+        }
+
+        await SendAsync(user.Client, HttpMethod.Post, "/api/memories", $$"""{"text":"{{Content}}"}""");
+        await SendAsync(user.Client, HttpMethod.Post, "/api/documents/search", $$"""{"query":"{{Content}}"}""");
+        await SendAsync(user.Client, HttpMethod.Post, "/api/v1/chat/query", $$"""{"question":"What is {{Content}}?"}""");
+        await SendAsync(user.Client, HttpMethod.Post, "/api/chat", $$"""{"message":"{{Content}}","context":{"a":"{{Content}}"}}""");
+        await SendAsync(user.Client, HttpMethod.Patch, "/api/auth/me", $$"""{"displayName":"{{Content}}"}""");
+        using var file = new MultipartFormDataContent { { new StringContent($"All about {Content}.", Encoding.UTF8, "text/plain"), "file", $"{Content}.txt" } };
+        await user.Client.PostAsync("/api/documents", file, Ct);
+        await Task.Delay(1_000, Ct);
+        await client.PostAsJsonAsync("/api/auth/refresh", new RefreshRequest { RefreshToken = user.Tokens.RefreshToken }, ContractJson.Options, Ct);
+        await client.PostAsJsonAsync("/api/auth/refresh", new RefreshRequest { RefreshToken = user.Tokens.RefreshToken }, ContractJson.Options, Ct);
+        await user.Client.GetAsync("/api/auth/me", Ct);
+    }
+
+    private static async Task<string> KeyAsync(TestUser user)
+    {
+        using var response = await user.Client.PostAsJsonAsync("/api/auth/keys", new ApiKeyRequest { Name = "canary", Scopes = ["read", "write"] }, ContractJson.Options, Ct);
+        return (await response.Content.ReadFromJsonAsync<ApiKeyCreated>(ContractJson.Options, Ct))!.Key;
+    }
+
+    private static async Task SendAsync(HttpClient client, HttpMethod method, string path, string body)
+    {
+        using var request = new HttpRequestMessage(method, path) { Content = new StringContent(body, Encoding.UTF8, "application/json") };
+        using var response = await client.SendAsync(request, Ct);
+        await response.Content.ReadAsStringAsync(Ct);
+    }
+
+    private sealed class Capture : ILoggerProvider
+    {
+        public ConcurrentQueue<string> Lines { get; } = [];
+
+        public ILogger CreateLogger(string categoryName) => new Logger(categoryName, Lines);
+
+        public void Dispose()
+        {
+        }
+
+        private sealed class Logger(string category, ConcurrentQueue<string> lines) : ILogger
+        {
+            public IDisposable? BeginScope<TState>(TState state)
+                where TState : notnull => null;
+
+            public bool IsEnabled(LogLevel logLevel) => true;
+
+            public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+            {
+                var values = state is IEnumerable<KeyValuePair<string, object?>> pairs ? string.Join(' ', pairs.Select(pair => $"{pair.Key}={pair.Value}")) : "";
+                lines.Enqueue($"{logLevel} {category} {formatter(state, exception)} | {values} | {exception}");
+            }
+        }
+    }
+}
