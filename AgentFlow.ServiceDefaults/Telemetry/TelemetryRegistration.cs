@@ -73,6 +73,8 @@ internal static class TelemetryRegistration
 
     private static void AddConsole(WebApplicationBuilder builder)
     {
+        // Writes addresses with their query, which holds what people search for. Not even at Trace: each service writes a line of its own.
+        builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.Warning);
         builder.Configuration.Sources.Insert(0, new Microsoft.Extensions.Configuration.Memory.MemoryConfigurationSource { InitialData = Levels });
         builder.Logging.Configure(options =>
             options.ActivityTrackingOptions = ActivityTrackingOptions.TraceId | ActivityTrackingOptions.SpanId);

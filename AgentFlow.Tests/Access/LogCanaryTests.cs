@@ -72,7 +72,7 @@ public sealed class LogCanaryTests
         await SendAsync(user.Client, HttpMethod.Post, "/api/memories", $$"""{"text":"{{Content}}"}""");
         await SendAsync(user.Client, HttpMethod.Post, "/api/documents/search", $$"""{"query":"{{Content}}"}""");
         await SendAsync(user.Client, HttpMethod.Post, "/api/v1/chat/query", $$"""{"question":"What is {{Content}}?"}""");
-        await SendAsync(user.Client, HttpMethod.Post, "/api/chat", $$"""{"message":"{{Content}}","context":{"a":"{{Content}}"}}""");
+        await SendAsync(user.Client, HttpMethod.Post, "/api/chat", $$"""{"message":"{{Content}}","context":{"a":"{{Content}}"} }""");
         await SendAsync(user.Client, HttpMethod.Patch, "/api/auth/me", $$"""{"displayName":"{{Content}}"}""");
         using var file = new MultipartFormDataContent { { new StringContent($"All about {Content}.", Encoding.UTF8, "text/plain"), "file", $"{Content}.txt" } };
         await user.Client.PostAsync("/api/documents", file, Ct);

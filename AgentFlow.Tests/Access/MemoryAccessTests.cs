@@ -58,6 +58,13 @@ public sealed class MemoryAccessTests(FullHost full) : IClassFixture<FullHost>
             {
                 // Never as somebody who may delete everything: the other tests' memories are not this owner's, but its own keys are.
                 var status = await SendAsync(client, method, RouteTable.Fill(endpoint, Unknown));
+                // Without a subject, Mem0's own server lists everything: for its administrator only.
+                if (name == "GET /memories" && scopes is ["read"])
+                {
+                    Assert.Equal(HttpStatusCode.Forbidden, status);
+                    continue;
+                }
+
                 var wanted = scopes.Length == 0 ? "401" : scopes.Contains(scope) ? "inside" : "403";
                 var got = status switch { HttpStatusCode.Unauthorized => "401", HttpStatusCode.Forbidden => "403", < HttpStatusCode.InternalServerError or HttpStatusCode.NotImplemented => "inside", _ => "5xx" };
                 if (wanted != got)

@@ -47,7 +47,7 @@ internal sealed record RawHttp(int Status, string Head, string Body, bool Closed
                     break;
                 }
 
-                bytes.Write(buffer, 0, read);
+                await bytes.WriteAsync(buffer.AsMemory(0, read), ct);
             }
         }
         catch (IOException)
