@@ -17,6 +17,7 @@ namespace AgentFlow.Benchmarks.Search;
 internal static class IndexLatency
 {
     private const int Searches = 400;
+    private const int Warmup = 200;
     private const int Vocabulary = 30_000;
 
     public static async Task<int> RunAsync(string[] args, CancellationToken ct)
@@ -60,9 +61,17 @@ internal static class IndexLatency
     private static async Task MeasureAsync(string name, Corpus corpus, Func<IndexQuery, Task<IReadOnlyList<IndexHit>>> search)
     {
         var times = new List<double>(Searches);
-        for (var i = -40; i < Searches; i++)
+        using var process = Process.GetCurrentProcess();
+        var busy = TimeSpan.Zero;
+        for (var i = -Warmup; i < Searches; i++)
         {
-            var text = corpus.Query(i + 40);
+            if (i == 0)
+            {
+                process.Refresh();
+                busy = process.TotalProcessorTime;
+            }
+
+            var text = corpus.Query(i + Warmup);
             var watch = Stopwatch.GetTimestamp();
             var hits = await search(new IndexQuery { Text = text, Vector = HashingEmbeddingGenerator.Embed(text), Limit = 50 });
             RankFusion.Rank([.. hits.Select(RankCandidate.From)], RankWeights.Hashing);
@@ -70,8 +79,10 @@ internal static class IndexLatency
                 times.Add(Stopwatch.GetElapsedTime(watch).TotalMilliseconds);
         }
 
+        process.Refresh();
+        busy = process.TotalProcessorTime - busy;
         times.Sort();
-        Console.WriteLine($"  {name,-18} p50 {times[Searches / 2],7:F2} ms   p95 {times[Searches * 95 / 100],7:F2} ms   p99 {times[Searches * 99 / 100],7:F2} ms");
+        Console.WriteLine($"  {name,-18} p50 {times[Searches / 2],7:F2} ms   p95 {times[Searches * 95 / 100],7:F2} ms   p99 {times[Searches * 99 / 100],7:F2} ms   CPU {busy.TotalMilliseconds / Searches,6:F2} ms each");
     }
 
     private sealed class Corpus(int size, int words) : IIndexTruth
