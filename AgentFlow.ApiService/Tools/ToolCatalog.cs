@@ -13,7 +13,7 @@ internal sealed class ToolCatalog(IEnumerable<IToolSource> sources)
         var granted = new Dictionary<string, (Tool, ToolPolicyKind)>(StringComparer.Ordinal);
         if (run.SelectedText is null)
         {
-            var tools = _sources.SelectMany(s => s.Tools).ToDictionary(t => t.Name, StringComparer.Ordinal);
+            var tools = _sources.SelectMany(s => s.Tools).DistinctBy(t => t.Name, StringComparer.Ordinal).ToDictionary(t => t.Name, StringComparer.Ordinal);
             foreach (var grant in run.Agent.Tools)
             {
                 if (tools.TryGetValue(ToFunctionName(grant.Name), out var tool))

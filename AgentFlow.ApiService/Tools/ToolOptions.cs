@@ -3,7 +3,7 @@ using System.ComponentModel.DataAnnotations;
 namespace AgentFlow.ApiService.Tools;
 
 /// <summary>Section <c>Tools</c>.</summary>
-internal sealed class ToolOptions
+internal sealed class ToolOptions : IValidatableObject
 {
     public const string Section = "Tools";
 
@@ -32,6 +32,19 @@ internal sealed class ToolOptions
 
     /// <summary>MCP servers by name, <c>Tools:Mcp:&lt;name&gt;</c>; a tool is then called <c>name.tool</c> in an agent's grants.</summary>
     public IDictionary<string, McpServerOptions> Mcp { get; init; } = new Dictionary<string, McpServerOptions>(StringComparer.Ordinal);
+
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+    {
+        foreach (var (name, server) in Mcp)
+        {
+            if (!name.All(c => char.IsAsciiLetterOrDigit(c) || c == '-') || name.Length > 30)
+                yield return new ValidationResult($"Mcp: found the name '{name}'. Use up to 30 letters, digits and hyphens.");
+            if ((server.Endpoint is null) == (server.Command is null))
+                yield return new ValidationResult($"Mcp:{name}: found {(server.Command is null ? "neither" : "both")}. Give either Endpoint or Command.");
+            if (server.Endpoint is not null && (!Uri.TryCreate(server.Endpoint, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https")))
+                yield return new ValidationResult($"Mcp:{name}:Endpoint: found '{server.Endpoint}'. Give an absolute http or https address.");
+        }
+    }
 }
 
 /// <summary>One MCP server: an address, or a command to start.</summary>

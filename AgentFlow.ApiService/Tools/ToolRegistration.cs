@@ -1,4 +1,5 @@
 using AgentFlow.ApiService.Tools.BuiltIn;
+using AgentFlow.ApiService.Tools.Mcp;
 using AgentFlow.ServiceDefaults.Http;
 using AgentFlow.ServiceDefaults.Settings;
 
@@ -11,6 +12,12 @@ internal static class ToolRegistration
         services.AddValidatedOptions<ToolOptions>(ToolOptions.Section);
         services.AddPublicFetch();
         services.AddSingleton<IToolSource, BuiltInTools>();
+        services.AddSingleton<McpTools>();
+        services.AddSingleton<IToolSource>(provider => provider.GetRequiredService<McpTools>());
+        services.AddHostedService(provider => provider.GetRequiredService<McpTools>());
+#if USE_SEMANTIC_KERNEL
+        services.AddSingleton<IToolSource, SemanticKernel.KernelTools>();
+#endif
         services.AddSingleton<ToolCatalog>();
         services.AddSingleton<ToolRunner>();
         services.AddSingleton<ApprovalStore>();
