@@ -10,6 +10,9 @@ internal static class Catalog
         new("search", "index", "[<points>] [qdrant]: latency of one search in 5,000 and 100,000 points", Search.IndexLatency.RunAsync),
         new("soak", "index", "[<histories> [<seed>]]: truth and index after random histories with faults", Soak.IndexSoak.RunAsync),
         new("load", "memory", "searches and verbatim adds of one user with 5,000 memories, over HTTP", Load.MemoryLoad.RunAsync),
+        new("load", "chat", "questions over documents, before a slow provider, and without a free connection", Load.ChatLoad.RunAsync),
+        new("load", "streams", "[fast] [slow] [cancel]: what streams cost through the API", Load.StreamLoad.RunAsync),
+        new("soak", "streams", "[cuts] [seed]: cut clients and kill the API; nothing lost, repeated or reordered", Soak.SoakStreams.RunAsync),
         new("load", "queue", "empty tasks a second, enqueue to start", Queue.QueueLoad.RunAsync),
     ];
 

@@ -136,10 +136,10 @@ internal sealed class ApiProcess : IAsyncDisposable
             {
                 // Not yet listening.
             }
-            catch (HttpRequestException)
+            catch (HttpRequestException error)
             {
                 lock (Output)
-                    throw new InvalidOperationException($"The ApiService did not start: {string.Join('\n', Output)}");
+                    throw new InvalidOperationException($"The ApiService did not start: {string.Join('\n', Output)}", error);
             }
 
             await Task.Delay(25, ct);

@@ -1,0 +1,185 @@
+using System.Diagnostics;
+using System.Net.Http.Json;
+using System.Text;
+using AgentFlow.Contracts;
+using AgentFlow.Contracts.Chat;
+using AgentFlow.Tests.Support;
+using Npgsql;
+
+namespace AgentFlow.Benchmarks.Load;
+
+/// <summary>
+/// Streams of fifty tokens through the whole API (authentication, recall, log, history) against the same streams taken from the
+/// provider directly: one after another, 32 in parallel, and a thousand slow ones; and how fast a cancel reaches the provider.
+/// </summary>
+internal static class StreamLoad
+{
+    private const int Tokens = 50;
+    private const int Slow = 1_000;
+    private static readonly string[] Words = [.. Enumerable.Range(0, Tokens).Select(i => $" word{i}")];
+
+    public static async Task<int> RunAsync(string[] options, CancellationToken ct)
+    {
+        var figures = new Figures();
+        await using var postgres = await PrivatePostgres.StartAsync(durable: true);
+        await using var provider = await ScriptedProvider.StartAsync();
+        provider.KeepsRequests = false;
+        var database = await postgres.CreateDatabaseAsync(ct);
+        await using var api = await ApiProcess.StartAsync(database, Settings(provider), ct);
+        using var client = api.Client();
+        using var direct = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = new($"{provider.Endpoint.ToString().TrimEnd('/')}/") };
+        if (options.Length == 0 || options.Contains("fast"))
+            await FastAsync(provider, client, direct, figures, ct);
+        if (options.Length == 0 || options.Contains("slow"))
+            await SlowAsync(provider, api, client, direct, database, figures, ct);
+        if (options.Length == 0 || options.Contains("cancel"))
+            await CancelAsync(provider, client, figures, ct);
+        return figures.ExitCode;
+    }
+
+    internal static Dictionary<string, string> Settings(ScriptedProvider provider) => new()
+    {
+        ["Models:Providers:0:Endpoint"] = provider.Endpoint.ToString(), ["Models:Providers:0:Model"] = "scripted", ["Models:Providers:0:ApiKey"] = "k",
+    };
+
+    private static async Task FastAsync(ScriptedProvider provider, HttpClient client, HttpClient direct, Figures figures, CancellationToken ct)
+    {
+        provider.Respond = _ => Script.Say(Words);
+        await MeasureAsync(() => DirectAsync(direct, ct), 200, 1);
+        await MeasureAsync(() => ChatAsync(client, ct), 300, 1);
+        var (alone, _) = await MeasureAsync(() => DirectAsync(direct, ct), 300, 1);
+        var (through, _) = await MeasureAsync(() => ChatAsync(client, ct), 300, 1);
+        figures.Report("one stream, direct, p50", Figures.Percentile(alone, 50), "ms");
+        figures.Report("one stream, added by the API, p50", Figures.Percentile(through, 50) - Figures.Percentile(alone, 50), "ms", atMost: 3);
+        await MeasureAsync(() => ChatAsync(client, ct), 2_000, 32);
+        var (times, rate) = await MeasureAsync(() => ChatAsync(client, ct), 5_000, 32);
+        figures.Report("32 in parallel", rate, "streams/s", atLeast: 1_000);
+        figures.Report("32 in parallel, p95", Figures.Percentile(times, 95), "ms", atMost: 60);
+    }
+
+    private static async Task SlowAsync(
+        ScriptedProvider provider, ApiProcess api, HttpClient client, HttpClient direct, string database, Figures figures, CancellationToken ct)
+    {
+        provider.Respond = _ => Script.Say(TimeSpan.FromMilliseconds(200), TimeSpan.FromMilliseconds(100), Words);
+        await ArriveAsync(() => ChatAsync(client, ct), 100, ct);
+        var (alone, _) = await ArriveAsync(() => DirectAsync(direct, ct), Slow, ct);
+        var watching = WatchAsync(database, ct);
+        var (through, errors) = await ArriveAsync(() => ChatAsync(client, ct), Slow, ct);
+        var (commits, connections) = await watching;
+        figures.Report("1,000 slow streams: errors", errors, "", atMost: 0);
+        figures.Report("1,000 slow streams, direct, p95", Figures.Percentile(alone, 95), "ms");
+        figures.Report("1,000 slow streams, added by the API, p95", Figures.Percentile(through, 95) - Figures.Percentile(alone, 95), "ms", atMost: 100);
+        figures.Report("1,000 slow streams: memory of the API", api.ResidentBytes() / 1e6, "MB RSS", atMost: 350);
+        figures.Report("1,000 slow streams: commits for their deltas", commits, "1/s", atMost: 20);
+        figures.Report("1,000 slow streams: connections to Postgres", connections, "", atMost: 17);
+    }
+
+    private static async Task CancelAsync(ScriptedProvider provider, HttpClient client, Figures figures, CancellationToken ct)
+    {
+        provider.Respond = _ => Script.SayThenStall("one", " two");
+        var times = new List<double>();
+        for (var i = 0; i < 200; i++)
+        {
+            using var response = await SendAsync(client, ct);
+            using var reader = new StreamReader(await response.Content.ReadAsStreamAsync(ct));
+            var run = "";
+            while (await reader.ReadLineAsync(ct) is { } line && line != "event: message.delta")
+            {
+                if (line.StartsWith("id: ", StringComparison.Ordinal))
+                    run = line[4..line.IndexOf('.', StringComparison.Ordinal)];
+            }
+
+            var aborts = provider.AbortCount;
+            var started = Stopwatch.GetTimestamp();
+            var cancelling = client.PostAsync($"/api/runs/{run}/cancel", null, ct);
+            while (provider.AbortCount == aborts)
+                await Task.Yield();
+            times.Add(Stopwatch.GetElapsedTime(started).TotalMilliseconds);
+            using var cancelled = await cancelling;
+        }
+
+        figures.Report("cancel to upstream closed, p50", Figures.Percentile(times, 50), "ms");
+        figures.Report("cancel to upstream closed, p99", Figures.Percentile(times, 99), "ms", atMost: 100);
+    }
+
+    private static async Task<(List<double> Times, double Rate)> MeasureAsync(Func<Task> stream, int count, int parallel)
+    {
+        var times = new List<double>();
+        var left = count;
+        var started = Stopwatch.GetTimestamp();
+        await Task.WhenAll(Enumerable.Range(0, parallel).Select(async _ =>
+        {
+            while (Interlocked.Decrement(ref left) >= 0)
+            {
+                var begun = Stopwatch.GetTimestamp();
+                await stream();
+                lock (times)
+                    times.Add(Stopwatch.GetElapsedTime(begun).TotalMilliseconds);
+            }
+        }));
+        return (times, count / Stopwatch.GetElapsedTime(started).TotalSeconds);
+    }
+
+    /// <summary>All within two seconds, evenly.</summary>
+    private static async Task<(List<double> Times, int Errors)> ArriveAsync(Func<Task> stream, int count, CancellationToken ct)
+    {
+        var times = new List<double>();
+        var errors = 0;
+        await Task.WhenAll(Enumerable.Range(0, count).Select(async i =>
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(2_000.0 * i / count), ct);
+            var begun = Stopwatch.GetTimestamp();
+            try
+            {
+                await stream();
+                lock (times)
+                    times.Add(Stopwatch.GetElapsedTime(begun).TotalMilliseconds);
+            }
+            catch (Exception error) when (error is HttpRequestException or IOException or InvalidOperationException)
+            {
+                Interlocked.Increment(ref errors);
+            }
+        }));
+        return (times, errors);
+    }
+
+    /// <summary>Commits a second between the last arrival and the first end, and the connections then.</summary>
+    private static async Task<(double CommitsPerSecond, long Connections)> WatchAsync(string database, CancellationToken ct)
+    {
+        await using var connection = new NpgsqlConnection(database);
+        await connection.OpenAsync(ct);
+        await Task.Delay(TimeSpan.FromSeconds(2.3), ct);
+        var before = await CommitsAsync(connection, ct);
+        var started = Stopwatch.GetTimestamp();
+        await Task.Delay(TimeSpan.FromSeconds(2.5), ct);
+        var after = await CommitsAsync(connection, ct);
+        await using var count = new NpgsqlCommand("select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()", connection);
+        return ((after - before) / Stopwatch.GetElapsedTime(started).TotalSeconds, (long)(await count.ExecuteScalarAsync(ct))!);
+    }
+
+    /// <summary>Transactions that wrote: each delta batch takes one transaction id.</summary>
+    private static async Task<long> CommitsAsync(NpgsqlConnection connection, CancellationToken ct)
+    {
+        await using var command = new NpgsqlCommand("select pg_snapshot_xmax(pg_current_snapshot())::text::bigint", connection);
+        return (long)(await command.ExecuteScalarAsync(ct))!;
+    }
+
+    private static Task<HttpResponseMessage> SendAsync(HttpClient client, CancellationToken ct) => client.SendAsync(
+        new HttpRequestMessage(HttpMethod.Post, "/api/chat") { Content = JsonContent.Create(new ChatRequest { Message = "Say fifty words." }, options: ContractJson.Options) },
+        HttpCompletionOption.ResponseHeadersRead,
+        ct);
+
+    private static async Task ChatAsync(HttpClient client, CancellationToken ct)
+    {
+        using var response = await SendAsync(client, ct);
+        var body = await response.EnsureSuccessStatusCode().Content.ReadAsByteArrayAsync(ct);
+        if (body.AsSpan().IndexOf("event: run.completed"u8) < 0)
+            throw new InvalidOperationException(Encoding.UTF8.GetString(body));
+    }
+
+    private static async Task DirectAsync(HttpClient client, CancellationToken ct)
+    {
+        using var response = await client.PostAsJsonAsync("chat/completions", new { model = "scripted", stream = true, messages = new[] { new { role = "user", content = "Say fifty words." } } }, ct);
+        await response.EnsureSuccessStatusCode().Content.ReadAsByteArrayAsync(ct);
+    }
+}
