@@ -13,6 +13,7 @@ using AgentFlow.ApiService.Memories;
 using AgentFlow.ApiService.WebSessions;
 using AgentFlow.ApiService.OpenApi;
 using AgentFlow.ApiService.Runs;
+using AgentFlow.ApiService.Sockets;
 using AgentFlow.ApiService.Tasks;
 using AgentFlow.ServiceDefaults;
 using AgentFlow.ServiceDefaults.Hosting;
@@ -39,7 +40,7 @@ internal static class Program
         builder.AddIdentity();
         builder.AddLimits();
         builder.Services.AddTaskQueue();
-        builder.Services.AddRuns().AddChat();
+        builder.Services.AddRuns().AddChat().AddSockets();
         builder.Services.AddDocuments(builder.Configuration);
         builder.Services.AddBackgroundTasks();
         builder.Services.AddAgents();
@@ -54,6 +55,7 @@ internal static class Program
         app.MapDefaultEndpoints();
         app.MapIdentity();
         app.MapChat();
+        app.MapSockets();
         app.MapDocuments();
         app.MapTasks();
         app.MapAgents();
