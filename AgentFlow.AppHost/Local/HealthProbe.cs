@@ -12,6 +12,9 @@ internal sealed class HealthProbe : IDisposable
     /// <summary>True for an answer with status 200; nothing that listens yet is no error.</summary>
     public async Task<bool> IsHealthyAsync(Uri address, CancellationToken ct)
     {
+        // A refused connection costs an exception, and while a service starts there would be forty of them a second.
+        if (!Ports.IsTaken(address.Port))
+            return false;
         try
         {
             using var answer = await _http.GetAsync(address, HttpCompletionOption.ResponseHeadersRead, ct);

@@ -62,6 +62,10 @@ internal sealed record Ports(int Web, int Api, int Memory)
     /// <summary>The usual port of something that nobody has to find by its port, or any free one.</summary>
     public static int FreeOr(int usual) => IsFree(usual) ? usual : AnyFree();
 
+    /// <summary>Whether anything listens on the port, on any address; asks the kernel's table and connects to nothing.</summary>
+    public static bool IsTaken(int port) =>
+        Array.Exists(IPGlobalProperties.GetIPGlobalProperties().GetActiveTcpListeners(), each => each.Port == port);
+
     private static async Task<int> NamedAsync(string key, string named, CancellationToken ct)
     {
         if (!int.TryParse(named, NumberStyles.None, CultureInfo.InvariantCulture, out var port) || port > HighestPort)
@@ -91,9 +95,7 @@ internal sealed record Ports(int Web, int Api, int Memory)
     }
 
     /// <summary>Free on both loopback addresses, on which the services listen, and not taken by a listener on any address.</summary>
-    private static bool IsFree(int port) =>
-        Array.TrueForAll(IPGlobalProperties.GetIPGlobalProperties().GetActiveTcpListeners(), each => each.Port != port)
-        && CanBind(IPAddress.Loopback, port);
+    private static bool IsFree(int port) => !IsTaken(port) && CanBind(IPAddress.Loopback, port);
 
     private static bool CanBind(IPAddress address, int port)
     {
