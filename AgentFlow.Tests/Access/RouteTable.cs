@@ -43,6 +43,12 @@ internal static class RouteTable
         GET    /internal/web/keys                 web
         POST   /internal/web/keys                 web
         GET    /api/models                        read
+        GET    /api/agents                        chat-read
+        POST   /api/agents                        chat-write
+        GET    /api/agents/{slug}                 chat-read
+        PUT    /api/agents/{slug}                 chat-write
+        DELETE /api/agents/{slug}                 chat-write
+        GET    /api/admin/usage                   admin
         POST   /api/documents                     documents-write
         POST   /api/chat                          chat-write
         POST   /api/v1/chat/query                 chat-write

@@ -82,6 +82,22 @@ public sealed class RowLevelSecurityTests(ApiHost host) : IClassFixture<ApiHost>
     }
 
     [Fact]
+    public async Task The_erasure_of_an_account_may_delete_from_every_table_that_has_an_owner()
+    {
+        var kept = await QueryAsync(
+            """
+            select c.relname from pg_class c
+            join pg_attribute a on a.attrelid = c.oid and a.attname = 'owner_id' and not a.attisdropped
+            where c.relnamespace = 'agentflow_api'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
+              and not has_table_privilege('agentflow_app', c.oid, 'delete') and not has_table_privilege('agentflow_worker', c.oid, 'delete')
+            order by 1
+            """);
+
+        // Says who deleted whom; holds no content.
+        Assert.Equal(["audit_log"], kept);
+    }
+
+    [Fact]
     public async Task Workers_cannot_change_what_was_audited()
     {
         var source = host.Services.GetRequiredService<NpgsqlDataSource>();

@@ -10,6 +10,8 @@ internal sealed class Belongings
 {
     public const string Canary = "zanzibarcanary";
 
+    public const string Agent = "zanzibar";
+
     public required TestUser Owner { get; init; }
 
     public Guid Conversation { get; private set; }
@@ -43,6 +45,7 @@ internal sealed class Belongings
         made.Message = (await GetAsync(owner, $"/api/chat/{made.Conversation}/history")).GetProperty("items")[0].GetProperty("id").GetGuid();
         made.Collection = (await PostAsync(owner, "/api/collections", new { name = Canary })).GetProperty("id").GetGuid();
         made.Memory = (await PostAsync(owner, "/api/memories", new { text = $"I keep a {Canary}." })).GetProperty("items")[0].GetProperty("id").GetGuid();
+        await PostAsync(owner, "/api/agents", new { slug = Agent, name = Canary, instructions = "Sing.", models = new[] { "*" } });
         (await owner.KeyClientAsync("read")).Dispose();
         made.Key = (await GetAsync(owner, "/api/auth/keys")).GetProperty("items")[0].GetProperty("id").GetGuid();
         return made;
@@ -58,6 +61,7 @@ internal sealed class Belongings
         ("parentMessageId" or "messageId", _) => Message.ToString(),
         ("collection" or "collectionId", _) => Collection.ToString(),
         ("callId", _) => "call-1",
+        ("slug", _) => Agent,
         (_, var at) when at.StartsWith("/api/chat", StringComparison.Ordinal) => Conversation.ToString(),
         (_, var at) when at.StartsWith("/api/runs", StringComparison.Ordinal) => Run.ToString(),
         (_, var at) when at.StartsWith("/api/documents", StringComparison.Ordinal) => Document.ToString(),
@@ -75,7 +79,7 @@ internal sealed class Belongings
         foreach (var path in new[]
         {
             $"/api/documents/{Document}/text", $"/api/chat/{Conversation}/history", $"/api/runs/{Run}", $"/api/collections/{Collection}/members", $"/api/memories/{Memory}", "/api/chat",
-            "/api/collections", "/api/auth/me",
+            "/api/collections", "/api/auth/me", $"/api/agents/{Agent}",
         })
         {
             using var response = await Owner.Client.GetAsync(path, Ct);
