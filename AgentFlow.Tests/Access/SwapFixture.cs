@@ -10,7 +10,7 @@ internal sealed class Belongings
 {
     public const string Canary = "zanzibarcanary";
 
-    public const string Agent = "zanzibar";
+    public const string Agent = "tutor";
 
     public required TestUser Owner { get; init; }
 
