@@ -14,6 +14,12 @@ internal static partial class ExtractiveAnswer
 {
     private const int MaxMemories = 3;
 
+    /// <summary>Sentences shown where none is an answer.</summary>
+    private const int MaxNear = 2;
+
+    /// <summary>A question that is not about the user is answered by a memory that holds this share of its words.</summary>
+    private const double OtherCover = 0.6;
+
     /// <summary>A memory that holds this share of the question's words answers it.</summary>
     private const double MemoryCover = 0.34;
 
@@ -27,13 +33,15 @@ internal static partial class ExtractiveAnswer
             parts.Add($"I will remember that: {string.Join("; ", sources.Noted.Select(Statements.ToSecondPerson))}.");
         if (sources.Noted.Count > 0 && !Statements.Asks(sources.Question))
             return parts[0];
-        var memories = Memories(sources);
+        if (GreetingPattern().IsMatch(sources.Question))
+            return "Hello. Ask me about your documents, or tell me what I should remember. I am AgentFlow's built-in offline model.";
+        var (memories, memoryCover) = Memories(sources);
         if (memories.Count > 0)
             parts.Add($"From what you told me: {string.Join("; ", memories.Select(m => Statements.ToSecondPerson(m.Text)))}.");
         var sentences = SentenceRanking.Rank(sources.Question, sources.Passages, maxSentences);
 
-        // A question about the user that a memory answers is not helped by a document that is only near.
-        if (sentences.Count > 0 && (memories.Count == 0 || sentences[0].Score >= SentenceRanking.Confident))
+        // A question that a memory answers is not helped by a document that is only as near.
+        if (sentences.Count > 0 && (memories.Count == 0 || sentences[0].Score > Math.Max(memoryCover, SentenceRanking.Confident)))
             parts.Add(Quote(sentences, sources));
         if (memories.Count == 0 && sentences.Count == 0)
             parts.Add(NothingFound(sources));
@@ -45,7 +53,7 @@ internal static partial class ExtractiveAnswer
         var text = new StringBuilder();
         if (sentences[0].Score < SentenceRanking.Confident && !sources.IsSelectedText)
             text.Append("I found no direct answer. The nearest in your documents: ");
-        foreach (var sentence in sentences)
+        foreach (var sentence in sentences.Take(sentences[0].Score < SentenceRanking.Confident ? MaxNear : sentences.Count))
         {
             if (text.Length > 0 && text[^1] != ' ')
                 text.Append(' ');
@@ -55,20 +63,25 @@ internal static partial class ExtractiveAnswer
         return text.ToString();
     }
 
-    private static List<RecalledMemory> Memories(AnswerSources sources)
+    private static (IReadOnlyList<RecalledMemory> Memories, double Cover) Memories(AnswerSources sources)
     {
-        if (!Statements.IsAboutAuthor(sources.Question) || sources.IsSelectedText)
-            return [];
+        if (sources.IsSelectedText || sources.Memories.Count == 0)
+            return ([], 0);
+        var isAboutAuthor = Statements.IsAboutAuthor(sources.Question);
         var wanted = Analyzer.Query(sources.Question);
         var asksForLiking = Statements.SpeaksOfLiking(sources.Question);
         var scored = sources.Memories
             .Select(memory => (Memory: memory, Cover: Cover(wanted, memory.Text, asksForLiking)))
             .OrderByDescending(m => m.Cover).ThenByDescending(m => m.Memory.Score)
             .ToList();
-        var answering = scored.Where(m => m.Cover >= MemoryCover && m.Cover >= scored[0].Cover * 0.8).Take(MaxMemories).Select(m => m.Memory).ToList();
-        if (answering.Count > 0 || !AsksForAllPattern().IsMatch(sources.Question))
-            return answering.Count > 0 ? answering : [.. scored.Where(m => m.Memory.Score >= MemoryScore).Take(1).Select(m => m.Memory)];
-        return [.. scored.Take(MaxMemories).Select(m => m.Memory)];
+        var best = scored[0].Cover;
+        if (best >= (isAboutAuthor ? MemoryCover : OtherCover))
+            return ([.. scored.Where(m => m.Cover >= best * 0.8).Take(MaxMemories).Select(m => m.Memory)], best);
+        if (!isAboutAuthor)
+            return ([], 0);
+        return AsksForAllPattern().IsMatch(sources.Question)
+            ? ([.. scored.Take(MaxMemories).Select(m => m.Memory)], 1)
+            : ([.. scored.Where(m => m.Memory.Score >= MemoryScore).Take(1).Select(m => m.Memory)], best);
     }
 
     private static double Cover(IReadOnlyList<uint> wanted, string memory, bool asksForLiking)
@@ -93,6 +106,9 @@ internal static partial class ExtractiveAnswer
     }
 
     private static string OneLine(string text) => WhiteSpacePattern().Replace(text, " ");
+
+    [GeneratedRegex(@"^\W*(hi|hello|hey|good (morning|afternoon|evening)|thanks|thank you)( there| you| very much)?\W*$", RegexOptions.CultureInvariant | RegexOptions.IgnoreCase | RegexOptions.ExplicitCapture, 100)]
+    private static partial Regex GreetingPattern();
 
     [GeneratedRegex(@"\s+", RegexOptions.CultureInvariant, 1000)]
     private static partial Regex WhiteSpacePattern();

@@ -12,7 +12,7 @@ internal sealed record RankedSentence(Passage Passage, TextSpan Span, double Sco
 /// <summary>
 /// Ranks the sentences of passages by how well they answer a question: the share of the question's words that they hold, rare words
 /// weighing more (inverse document frequency over the passages at hand), with a part for the whole passage, because a heading or the
-/// sentence before often names the subject. Pure; linear in the passages' length.
+/// sentence before often names the subject, and half of it for words that only the document's name holds. Pure; linear in the length.
 /// </summary>
 internal static class SentenceRanking
 {
@@ -67,13 +67,14 @@ internal static class SentenceRanking
     private static IEnumerable<Candidate> Sentences(Passage passage)
     {
         var spans = SentenceSplitter.Split(passage.Text);
+        HashSet<uint> name = [.. Analyzer.Query(passage.DocumentName ?? "")];
         for (var i = 0; i < spans.Count; i++)
         {
             var span = spans[i];
             // "The following applies:" says nothing without what follows.
             if (passage.Text[span.End - 1] == ':' && i + 1 < spans.Count)
                 span = new TextSpan(span.Start, spans[i + 1].End);
-            yield return new Candidate(passage, span, [.. Analyzer.Query(passage.Text.AsSpan(span.Start, span.Length))]);
+            yield return new Candidate(passage, span, [.. Analyzer.Query(passage.Text.AsSpan(span.Start, span.Length))], name);
         }
     }
 
@@ -82,19 +83,23 @@ internal static class SentenceRanking
 
     private static double Score(Candidate candidate, Dictionary<uint, double> weights, double total, double passageCover)
     {
-        var score = (Cover(candidate.Terms, weights) / total * (1 - PassageShare)) + (passageCover * PassageShare);
-
-        // A heading repeats the question's words and tells nothing.
-        return candidate.Terms.Count < 3 || candidate.Span.Length < 20 ? score * 0.5 : score;
+        var named = candidate.NameTerms.Except(candidate.Terms).Sum(term => weights.GetValueOrDefault(term)) * 0.5;
+        var score = Math.Min(1, ((Cover(candidate.Terms, weights) + named) / total * (1 - PassageShare)) + (passageCover * PassageShare));
+        return IsHeading(candidate) ? score * 0.5 : score;
     }
+
+    /// <summary>It repeats the question's words and tells nothing.</summary>
+    private static bool IsHeading(Candidate candidate) => candidate.Terms.Count < 2
+        || (candidate.Span.Length < 60 && char.IsLetterOrDigit(candidate.Passage.Text[candidate.Span.End - 1]) && candidate.Passage.Text.Length > candidate.Span.Length + 60);
 
     private static double Cover(HashSet<uint> terms, Dictionary<uint, double> weights) => weights.Sum(w => terms.Contains(w.Key) ? w.Value : 0);
 
     private static HashSet<uint> Union(HashSet<uint> all, Candidate candidate)
     {
         all.UnionWith(candidate.Terms);
+        all.UnionWith(candidate.NameTerms);
         return all;
     }
 
-    private sealed record Candidate(Passage Passage, TextSpan Span, HashSet<uint> Terms);
+    private sealed record Candidate(Passage Passage, TextSpan Span, HashSet<uint> Terms, HashSet<uint> NameTerms);
 }

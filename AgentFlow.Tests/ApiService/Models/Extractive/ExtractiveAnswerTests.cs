@@ -17,6 +17,7 @@ public sealed class ExtractiveAnswerTests
     [Theory]
     [InlineData("Is there a warranty for the program?", "There is no warranty for the program, to the extent permitted by applicable law. [1]")]
     [InlineData("On which port does AgentFlow listen?", "It listens on port 5080 by default. [2]")]
+    [InlineData("Does the readme say where it listens?", "It listens on port 5080 by default. [2]")]
     [InlineData("What price may I charge for a copy?", "You may charge any price or no price for each copy that you convey. [1]")]
     public void The_sentence_that_answers_is_quoted_with_its_marker(string question, string expected) =>
         Assert.Contains(expected, Answer(question), StringComparison.Ordinal);
@@ -32,6 +33,7 @@ public sealed class ExtractiveAnswerTests
     [InlineData("What do I prefer to drink?", "I prefer tea over coffee.", "From what you told me: You prefer tea over coffee.")]
     [InlineData("What do I like to drink?", "I prefer tea over coffee.", "From what you told me: You prefer tea over coffee.")]
     [InlineData("What is my name?", "My name is Alice.", "From what you told me: Your name is Alice.")]
+    [InlineData("Where is the deploy key?", "The deploy key is on the red stick.", "From what you told me: The deploy key is on the red stick.")]
     [InlineData("What do you know about me?", "I'm a nurse.", "From what you told me: You are a nurse.")]
     public void A_preference_said_earlier_answers(string question, string memory, string expected) =>
         Assert.Equal(expected, Answer(question, memory));
