@@ -9,7 +9,7 @@ namespace AgentFlow.MemoryService.Search;
 
 /// <summary>
 /// Reads the truth for the index's candidates, and the changes that the index has not seen, in one round trip. In process the tail is what
-/// was committed since the owner was loaded or last caught up; with Qdrant it is what is still in the outbox. Thread-safe.
+/// was committed since the owner was loaded or last caught up; with Qdrant it is what is still in the outbox, asked for beforehand. Thread-safe.
 /// </summary>
 internal sealed class CandidateRows(Database database, MemoryTruth truth)
 {
@@ -25,20 +25,27 @@ internal sealed class CandidateRows(Database database, MemoryTruth truth)
     /// <param name="Horizon">Once the tail is applied, everything below this transaction is in the in-process index.</param>
     internal sealed record Joined(IReadOnlyList<MemoryRow> Rows, IReadOnlyList<Guid> Tail, ulong? Horizon);
 
-    /// <param name="exact">The candidates come from the in-process index, or from Qdrant (false); null when the tail was looked at before.</param>
-    internal async Task<Joined> JoinAsync(Guid ownerId, IEnumerable<Guid> candidates, bool? exact, CancellationToken ct)
+    /// <summary>
+    /// What is committed and not in Qdrant yet. Looked at before Qdrant is asked: a change leaves the outbox only after Qdrant has it, so it is
+    /// seen in one of the two.
+    /// </summary>
+    internal async Task<IReadOnlyList<Guid>> QueuedAsync(Guid ownerId, CancellationToken ct)
+    {
+        var queued = await database.ForOwner(ownerId).QueryAsync(QueuedSql, [ownerId], reader => (Id: reader.GetGuid(0), Version: reader.GetInt32(1)), ct);
+        return [.. queued.Where(one => !truth.HasApplied(one.Id, one.Version)).Select(one => one.Id)];
+    }
+
+    /// <param name="exact">The candidates come from the in-process index: also read what it has not seen.</param>
+    internal async Task<Joined> JoinAsync(Guid ownerId, IEnumerable<Guid> candidates, bool exact, CancellationToken ct)
     {
         var ids = candidates.ToArray();
         var batch = database.ForOwner(ownerId).CreateBatch()
             .Add("select pg_snapshot_xmin(pg_current_snapshot())::text", [])
             .Add(JoinSql, [ids, ownerId]);
-        var since = exact == true ? truth.ReadUpTo(ownerId) : null;
-        if (since is { } xid)
-            batch.Add(ChangedSql, [ownerId, xid.ToString(CultureInfo.InvariantCulture)]);
-        else if (exact == false)
-            batch.Add(QueuedSql, [ownerId]);
+        if (exact && truth.ReadUpTo(ownerId) is { } since)
+            batch.Add(ChangedSql, [ownerId, since.ToString(CultureInfo.InvariantCulture)]);
         var joined = await batch.ReadAsync(ReadAsync, ct);
-        return exact == true ? joined : joined with { Horizon = null };
+        return exact ? joined : joined with { Horizon = null };
     }
 
     internal Task<MemoryRow?> FindAsync(Guid ownerId, MemoryId id, CancellationToken ct) =>

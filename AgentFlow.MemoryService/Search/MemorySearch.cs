@@ -89,6 +89,8 @@ internal sealed class MemorySearch(
     private async Task<Candidates> CandidatesAsync(
         Guid ownerId, MemoryQuery query, IndexQuery indexQuery, IReadOnlyDictionary<Guid, double> named, List<string> degraded, DateTimeOffset now, CancellationToken ct)
     {
+        if (!writes.IsInProcess && await rows.QueuedAsync(ownerId, ct) is { Count: > 0 } queued)
+            await writes.CatchUpAsync(ownerId, queued, ct);
         for (var asked = 1; ; asked++)
         {
             var answer = await index.For(ownerId).SearchAsync(indexQuery, ct);
@@ -126,7 +128,7 @@ internal sealed class MemorySearch(
         {
             var page = ranked.Skip(from).Take(Ahead(query)).ToList();
             if (from > 0)
-                read = (await rows.JoinAsync(ownerId, page.Select(one => one.Candidate.Id), exact: null, ct)).Rows;
+                read = (await rows.JoinAsync(ownerId, page.Select(one => one.Candidate.Id), exact: false, ct)).Rows;
             var shown = read.Where(row => IsShown(row, query, now) && IsCurrent(row, versions, query)).ToDictionary(row => row.Id.Value);
             found.AddRange(page.Where(one => shown.ContainsKey(one.Candidate.Id)).Select(one => new FoundMemory(shown[one.Candidate.Id], one.Score, one.Parts)));
             if (found.Count >= query.TopK)
