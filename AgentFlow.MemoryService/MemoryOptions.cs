@@ -27,7 +27,7 @@ internal sealed class MemoryOptions
 {
     internal const string Section = "Memory";
 
-    /// <summary>Local or mem0. Default local.</summary>
+    /// <summary>Local. Mem0 is refused at the start: forwarding to its hosted API is not built yet.</summary>
     public MemoryBackend Backend { get; set; }
 
     /// <summary>Longest text of one memory or message in UTF-16 characters, 100 to 1,000,000. Default 50,000, the chat's own limit of a message.</summary>

@@ -23,6 +23,8 @@ internal static class MemoryServiceRegistration
     {
         var services = builder.Services;
         services.AddValidatedOptions<MemoryOptions>(MemoryOptions.Section);
+        if (string.Equals(builder.Configuration[$"{MemoryOptions.Section}:{nameof(MemoryOptions.Backend)}"], nameof(MemoryBackend.Mem0), StringComparison.OrdinalIgnoreCase))
+            throw new SettingException("Memory:Backend", "found mem0", "Use local: forwarding to Mem0's hosted API is not built yet, and memories are never kept elsewhere than asked");
         services.AddSingleton(ExtractionModelOptions.From(builder.Configuration));
         services.AddHttpClient(ModelExtraction.ClientName, client => client.Timeout = Timeout.InfiniteTimeSpan);
         services.AddSingleton<MemoryStore>().AddSingleton<MemoryEditing>().AddSingleton<MemoryReader>().AddSingleton<MemoryChanges>().AddSingleton<MemoryBatches>();

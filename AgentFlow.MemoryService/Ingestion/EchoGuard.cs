@@ -32,6 +32,6 @@ internal static partial class EchoGuard
         || role.Equals("tool", StringComparison.OrdinalIgnoreCase) || role.Equals("function", StringComparison.OrdinalIgnoreCase);
 
     // An unclosed block reaches to the end: better to lose a statement than to learn from an echo.
-    [GeneratedRegex(OpeningMark + @".*?(?:" + ClosingMark + @"|\z)", RegexOptions.Singleline | RegexOptions.IgnoreCase | RegexOptions.CultureInvariant, 1_000)]
+    [GeneratedRegex(OpeningMark + @".*?(?:" + ClosingMark + @"|\z)", RegexOptions.Singleline | RegexOptions.IgnoreCase | RegexOptions.CultureInvariant, 10_000)]
     private static partial Regex BlockPattern();
 }

@@ -68,9 +68,9 @@ internal sealed partial class SimilarityDeduplication(VectorIndex index, MemoryR
         return filter;
     }
 
-    [GeneratedRegex(@"\d+(?:[.,:]\d+)*", RegexOptions.CultureInvariant, 100)]
+    [GeneratedRegex(@"\d+(?:[.,:]\d+)*", RegexOptions.CultureInvariant, 10_000)]
     private static partial Regex NumberPattern();
 
-    [GeneratedRegex(@"\b(?:not|no|never|none|nobody|nothing|without|cannot|no longer)\b|n't\b|n’t\b", RegexOptions.CultureInvariant | RegexOptions.IgnoreCase, 100)]
+    [GeneratedRegex(@"\b(?:not|no|never|none|nobody|nothing|without|cannot|no longer)\b|n't\b|n’t\b", RegexOptions.CultureInvariant | RegexOptions.IgnoreCase, 10_000)]
     private static partial Regex NegationPattern();
 }

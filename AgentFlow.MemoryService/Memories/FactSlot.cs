@@ -95,36 +95,36 @@ internal readonly partial record struct FactSlot(string Name, string Value)
 
     private const RegexOptions Options = RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture;
 
-    [GeneratedRegex(Lead + "(?:" + My + " (?:full |first )?name is(?: now)?|call me|" + I + " (?:am |is )?(?:called|named)) (?<value>[^,.;]{1,60})", Options, 100)]
+    [GeneratedRegex(Lead + "(?:" + My + " (?:full |first )?name is(?: now)?|call me|" + I + " (?:am |is )?(?:called|named)) (?<value>[^,.;]{1,60})", Options, 10_000)]
     private static partial Regex NamePattern();
 
-    [GeneratedRegex(Lead + "(?:" + I + " (?:now |currently )?lives? in|" + I + " (?:have |has |just |recently )*(?:moved|relocated)(?: from [^,.;]{1,60}?)? to|" + Be + " (?:now )?(?:living|based) in|" + My + " home is in) (?<value>[^,.;]{1,60})", Options, 100)]
+    [GeneratedRegex(Lead + "(?:" + I + " (?:now |currently )?lives? in|" + I + " (?:have |has |just |recently )*(?:moved|relocated)(?: from [^,.;]{1,60}?)? to|" + Be + " (?:now )?(?:living|based) in|" + My + " home is in) (?<value>[^,.;]{1,60})", Options, 10_000)]
     private static partial Regex HomePattern();
 
-    [GeneratedRegex(Lead + "(?:" + I + " (?:now |currently )?works? (?:at|for)|" + Be + " (?:now )?(?:working|employed) (?:at|for|by)|" + My + " employer is) (?<value>[^,.;]{1,60})", Options, 100)]
+    [GeneratedRegex(Lead + "(?:" + I + " (?:now |currently )?works? (?:at|for)|" + Be + " (?:now )?(?:working|employed) (?:at|for|by)|" + My + " employer is) (?<value>[^,.;]{1,60})", Options, 10_000)]
     private static partial Regex EmployerPattern();
 
-    [GeneratedRegex(Lead + "(?:" + I + " (?:now |currently )?works? as|" + Be + " (?:now )?working as|" + My + " (?:job|occupation|profession)(?: title)? is) (?<value>[^,.;]{1,60})", Options, 100)]
+    [GeneratedRegex(Lead + "(?:" + I + " (?:now |currently )?works? as|" + Be + " (?:now )?working as|" + My + " (?:job|occupation|profession)(?: title)? is) (?<value>[^,.;]{1,60})", Options, 10_000)]
     private static partial Regex OccupationPattern();
 
-    [GeneratedRegex(Lead + "(?:" + Be + "|" + My + " age is) (?<value>[0-9]{1,3})(?: years old)?$", Options, 100)]
+    [GeneratedRegex(Lead + "(?:" + Be + "|" + My + " age is) (?<value>[0-9]{1,3})(?: years old)?$", Options, 10_000)]
     private static partial Regex AgePattern();
 
-    [GeneratedRegex(Lead + "(?:" + My + " birthday is(?: on)?|" + I + " (?:was|were) born on) (?<value>[^.;]{1,60})", Options, 100)]
+    [GeneratedRegex(Lead + "(?:" + My + " birthday is(?: on)?|" + I + " (?:was|were) born on) (?<value>[^.;]{1,60})", Options, 10_000)]
     private static partial Regex BirthdayPattern();
 
-    [GeneratedRegex(Lead + My + " (?:favou?rite|preferred) (?<what>[^,.;]{1,40}?) (?:is|are)(?: now)? (?<value>[^,.;]{1,80})", Options, 100)]
+    [GeneratedRegex(Lead + My + " (?:favou?rite|preferred) (?<what>[^,.;]{1,40}?) (?:is|are)(?: now)? (?<value>[^,.;]{1,80})", Options, 10_000)]
     private static partial Regex FavouritePattern();
 
-    [GeneratedRegex(Lead + I + " (?:now )?prefers? (?<value>[^,.;]{1,60}?) (?:over|to|rather than|instead of) (?<other>[^,.;]{1,60})$", Options, 100)]
+    [GeneratedRegex(Lead + I + " (?:now )?prefers? (?<value>[^,.;]{1,60}?) (?:over|to|rather than|instead of) (?<other>[^,.;]{1,60})$", Options, 10_000)]
     private static partial Regex OverPattern();
 
-    [GeneratedRegex(Lead + I + " (?:(?<not>(?:really )?(?:do not|don't|does not|doesn't|no longer|can not|can't|cannot) (?:really )?(?:like|love|enjoy|prefer|want|stand)s?|(?:really |now )?(?:dislike|hate|avoid)s?)|(?:really |now |absolutely )?(?:(?:like|love|enjoy)s?|(?<prefer>prefers?))) (?<what>[^,.;]{1,60})$", Options, 100)]
+    [GeneratedRegex(Lead + I + " (?:(?<not>(?:really )?(?:do not|don't|does not|doesn't|no longer|can not|can't|cannot) (?:really )?(?:like|love|enjoy|prefer|want|stand)s?|(?:really |now )?(?:dislike|hate|avoid)s?)|(?:really |now |absolutely )?(?:(?:like|love|enjoy)s?|(?<prefer>prefers?))) (?<what>[^,.;]{1,60})$", Options, 10_000)]
     private static partial Regex LikePattern();
 
-    [GeneratedRegex(Lead + Be + " (?<not>not |no longer |not an? |no longer an? )?(?:an? )?(?:now )?(?<what>vegetarian|vegan|pescatarian|married|single|retired|pregnant|employed|unemployed|left-handed|right-handed)(?: anymore| any more| now)?$", Options, 100)]
+    [GeneratedRegex(Lead + Be + " (?<not>not |no longer |not an? |no longer an? )?(?:an? )?(?:now )?(?<what>vegetarian|vegan|pescatarian|married|single|retired|pregnant|employed|unemployed|left-handed|right-handed)(?: anymore| any more| now)?$", Options, 10_000)]
     private static partial Regex DietPattern();
 
-    [GeneratedRegex(Lead + My + " (?<what>e-?mail(?: address)?|phone(?: number)?|address|time ?zone|(?:native |first )?language|pronouns|nationality|budget|shoe size|editor|deadline|wife|husband|partner|boss|manager|doctor)(?:'s name)? (?:is|are)(?: now)? (?<value>[^,;]{1,80})$", Options, 100)]
+    [GeneratedRegex(Lead + My + " (?<what>e-?mail(?: address)?|phone(?: number)?|address|time ?zone|(?:native |first )?language|pronouns|nationality|budget|shoe size|editor|deadline|wife|husband|partner|boss|manager|doctor)(?:'s name)? (?:is|are)(?: now)? (?<value>[^,;]{1,80})$", Options, 10_000)]
     private static partial Regex PropertyPattern();
 }
