@@ -64,7 +64,7 @@ public static partial class StructureReader
             return (BlockKind.Paragraph, 0);
         var number = SectionNumber().EnumerateMatches(block);
         if (number.MoveNext() && block[^1] is not (',' or ';'))
-            return (BlockKind.Heading, Math.Min(6, 1 + block[..number.Current.Length].TrimEnd(". ").Count('.')));
+            return (BlockKind.Heading, Math.Min(6, 2 + block[..number.Current.Length].TrimEnd(". ").Count('.')));
         var hasLetter = block.ContainsAnyInRange('A', 'Z');
         return hasLetter && !block.ContainsAnyInRange('a', 'z') && block.Length >= 3 ? (BlockKind.Heading, 1) : (BlockKind.Paragraph, 0);
     }

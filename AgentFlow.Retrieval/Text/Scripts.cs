@@ -39,9 +39,9 @@ internal static class Scripts
 
     private static CharClass Classify(char c)
     {
-        // Surrogate pairs: Han beyond the basic plane (U+20000 and up) has high surrogates D840 to D88F; the rest counts as a word.
+        // Surrogate pairs: Han beyond the basic plane (U+20000 and up) has high surrogates D840 to D88F; anything else up there separates words.
         if (char.IsSurrogate(c))
-            return c is (>= '\uD840' and <= '\uD88F') or (>= '\uDC00' and <= '\uDFFF') ? CharClass.Ideograph : CharClass.Other;
+            return c is >= '\uD840' and <= '\uD88F' ? CharClass.Ideograph : CharClass.Other;
         var category = char.GetUnicodeCategory(c);
         var isMark = category is UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark;
         if (c is (>= '\u3400' and <= '\u4DBF') or (>= '\u4E00' and <= '\u9FFF') or (>= '\uF900' and <= '\uFAFF') or '\u3005' or '\u3007')

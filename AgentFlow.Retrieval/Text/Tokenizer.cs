@@ -139,7 +139,7 @@ internal static class Tokenizer
         where TVisitor : struct, ITokenVisitor
     {
         var end = start + 1;
-        while (end < text.Length && (Scripts.Of(text[end]) == kind || Scripts.Of(text[end]) == CharClass.Mark))
+        while (end < text.Length && (Scripts.Of(text[end]) == kind || Scripts.Of(text[end]) == CharClass.Mark || IsSecondHalf(text, end)))
             end++;
         Span<char> gram = stackalloc char[8];
         var width = CharacterWidth(text, start, end);
@@ -161,6 +161,8 @@ internal static class Tokenizer
             visitor.Visit(text[start..end], start, end, TokenKind.Identifier);
         return end;
     }
+
+    private static bool IsSecondHalf(ReadOnlySpan<char> text, int i) => char.IsLowSurrogate(text[i]) && char.IsHighSurrogate(text[i - 1]);
 
     private static int CharacterWidth(ReadOnlySpan<char> text, int i, int end) =>
         i + 1 < end && char.IsHighSurrogate(text[i]) && char.IsLowSurrogate(text[i + 1]) ? 2 : 1;

@@ -33,17 +33,20 @@ internal sealed class QdrantIndex(HttpClient http, QdrantOptions options, Embedd
                 throw new ArgumentException($"Point {write.Id} has {length} dimensions, the index {space.Dimensions}.", nameof(writes));
         }
 
-        foreach (var collection in await _collections.ForWritesAsync(ct))
+        var written = new HashSet<string>(StringComparer.Ordinal);
+        while (await NextAsync(written, ct) is { } collection)
         {
             try
             {
                 await WriteToAsync(collection, ownerId, writes, ct);
+                written.Add(collection);
             }
             catch (QdrantException error) when (error.Status == HttpStatusCode.NotFound)
             {
-                // The collection went away: dropped after a switch, or with the server's data. Look again, and let the caller try again.
+                // The collection went away after a switch, or with the server's data; what is there now gets the write.
                 _collections.Forget();
-                throw;
+                if ((await _collections.ForWritesAsync(ct)).Contains(collection))
+                    throw;
             }
         }
     }
@@ -62,6 +65,9 @@ internal sealed class QdrantIndex(HttpClient http, QdrantOptions options, Embedd
     public bool Holds(Guid ownerId) => true;
 
     public async Task ProbeAsync(CancellationToken ct) => await _client.SendAsync(HttpMethod.Get, $"/collections/{_collections.Alias}", write: null, ct);
+
+    private async Task<string?> NextAsync(HashSet<string> written, CancellationToken ct) =>
+        (await _collections.ForWritesAsync(ct)).FirstOrDefault(collection => !written.Contains(collection));
 
     internal async Task WriteToAsync(string collection, Guid ownerId, IReadOnlyList<IndexWrite> writes, CancellationToken ct)
     {
