@@ -42,6 +42,8 @@ internal static class RouteTable
         DELETE /internal/web/sessions/{key:length(64)}    web
         GET    /internal/web/keys                 web
         POST   /internal/web/keys                 web
+        POST   /api/ws-ticket                     chat-write
+        GET    /ws/chat                           anyone
         GET    /api/models                        read
         GET    /api/agents                        chat-read
         POST   /api/agents                        chat-write
