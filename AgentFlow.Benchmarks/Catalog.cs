@@ -14,6 +14,9 @@ internal static class Catalog
         new("load", "streams", "[fast] [slow] [cancel]: what streams cost through the API", Load.StreamLoad.RunAsync),
         new("soak", "streams", "[cuts] [seed]: cut clients and kill the API; nothing lost, repeated or reordered", Soak.SoakStreams.RunAsync),
         new("load", "queue", "empty tasks a second, enqueue to start", Queue.QueueLoad.RunAsync),
+        new("load", "documents", "[--mb 110]: text and PDF to searchable, memory, searches over 100,000 passages", Documents.DocumentLoad.RunAsync),
+        new("quality", "documents", "recall over public texts at hand: words, vectors, ours", Documents.DocumentQuality.RunAsync),
+        new("soak", "ingestion", "[--kills 200] [--seed N]: SIGKILL at random moments of ingesting 50 files", Documents.Soak.RunAsync),
     ];
 
     /// <summary>Runs the measurement that the first words name, with the words after them as its options.</summary>

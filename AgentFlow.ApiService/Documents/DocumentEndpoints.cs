@@ -13,6 +13,8 @@ namespace AgentFlow.ApiService.Documents;
 /// <summary>Uploading, listing, reading and deleting documents. Somebody else's document is one that does not exist.</summary>
 internal static class DocumentEndpoints
 {
+    private static readonly string[] Statuses = [.. Enum.GetNames<DocumentStatus>().Select(name => name.ToLowerInvariant())];
+
     public static void MapDocuments(this IEndpointRouteBuilder routes)
     {
         var options = routes.ServiceProvider.GetRequiredService<IOptions<DocumentOptions>>().Value;
@@ -42,9 +44,11 @@ internal static class DocumentEndpoints
         TypedResults.Created((string?)null, await upload.ReceiveAsync(context, caller.Owner, ct));
 
     private static async Task<Ok<Page<DocumentSummary>>> ListAsync(
-        Caller caller, DocumentStore store, CancellationToken ct, int limit = 50, string? cursor = null, DocumentStatus? status = null, string? tag = null, CollectionId? collection = null)
+        Caller caller, DocumentStore store, CancellationToken ct, int limit = 50, string? cursor = null, string? status = null, string? tag = null, CollectionId? collection = null)
     {
-        var listing = new DocumentListing(DocumentCursor.Decode(cursor), PageLimits.Page(limit), status?.ToString().ToLowerInvariant(), tag, collection);
+        if (status is not null && !Statuses.Contains(status))
+            throw Refusals.Invalid("status", $"status is one of {string.Join(", ", Statuses)}.");
+        var listing = new DocumentListing(DocumentCursor.Decode(cursor), PageLimits.Page(limit), status, tag, collection);
         return TypedResults.Ok(await store.ListAsync(caller.Owner, listing, ct));
     }
 

@@ -25,7 +25,7 @@ internal static class Examples
         ["IngestUrl"] = """{"url":"https://www.gnu.org/licenses/gpl-3.0.txt","tags":["legal"]}""",
         ["CreateCollection"] = """{"name":"Licences"}""",
         ["ShareCollection"] = """{"userId":"0199a000-0000-7000-8000-000000000001","access":"read"}""",
-        ["CreateTask"] = """{"kind":"agent.run","input":{"message":"Summarise my newest document."}}""",
+        ["CreateTask"] = """{"kind":"run","input":{"message":"Summarise my newest document."}}""",
         ["AddOwnMemory"] = """{"text":"I prefer short answers."}""",
         ["EditOwnMemory"] = """{"text":"I prefer long answers."}""",
         ["SearchOwnMemories"] = """{"query":"preferences","topK":5}""",

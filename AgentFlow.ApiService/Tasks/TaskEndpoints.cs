@@ -18,6 +18,8 @@ internal static class TaskEndpoints
 {
     private const int MaxPage = 200;
 
+    private static readonly string[] Statuses = [.. Enum.GetNames<BackgroundTaskStatus>().Select(name => name.ToLowerInvariant())];
+
     /// <summary>How often a stream looks even if nobody told it of a change.</summary>
     private static readonly TimeSpan PollInterval = TimeSpan.FromSeconds(5);
 
@@ -47,14 +49,16 @@ internal static class TaskEndpoints
     }
 
     private static async Task<Results<Ok<Page<BackgroundTask>>, ProblemHttpResult>> ListAsync(
-        Caller caller, DurableQueue queue, CancellationToken ct, int limit = 50, string? cursor = null, BackgroundTaskStatus? status = null)
+        Caller caller, DurableQueue queue, CancellationToken ct, int limit = 50, string? cursor = null, string? status = null)
     {
         if (limit is < 1 or > MaxPage)
             return Problem.Invalid("limit", $"limit is 1 to {MaxPage}.");
+        if (status is not null && !Statuses.Contains(status))
+            return Problem.Invalid("status", $"status is one of {string.Join(", ", Statuses)}.");
         (DateTimeOffset At, Guid Id)? before = null;
         if (cursor is not null && !TimeCursor.TryParse(cursor, out before))
             return Problem.Result(StatusCodes.Status400BadRequest, "invalid_cursor", "The cursor is not one that this listing gave out.");
-        var rows = await queue.ListAsync(caller.Owner.Value, status?.ToString().ToLowerInvariant(), before, limit + 1, ct);
+        var rows = await queue.ListAsync(caller.Owner.Value, status, before, limit + 1, ct);
         var page = TimeCursor.Page(rows, limit, task => (task.CreatedAt, task.Id));
         return TypedResults.Ok(new Page<BackgroundTask>([.. page.Items.Select(Show)], page.NextCursor));
     }

@@ -16,6 +16,9 @@ public sealed class OwnedIndex
     /// <summary>Returns when the writes are searchable; throws when the index did not take them (the outbox then tries again).</summary>
     public Task WriteAsync(IReadOnlyList<IndexWrite> writes, CancellationToken ct) => _index.WriteAsync(_ownerId, writes, ct);
 
+    /// <summary>False while a write would have no effect: the index is in process and loads this owner's committed rows when it is first searched.</summary>
+    public bool TakesWrites => _index.TakesWrites(_ownerId);
+
     /// <summary>Candidates among this owner's points; the caller joins them with the truth, which drops stale and deleted ones.</summary>
     public Task<IndexAnswer> SearchAsync(IndexQuery query, CancellationToken ct) => _index.SearchAsync(_ownerId, query, ct);
 }

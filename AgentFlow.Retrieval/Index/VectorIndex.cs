@@ -57,6 +57,8 @@ public sealed class VectorIndex
     /// <summary>Throws when the configured index can't answer.</summary>
     public Task ProbeAsync(CancellationToken ct) => _primary.ProbeAsync(ct);
 
+    internal bool TakesWrites(Guid ownerId) => _primary.Holds(ownerId);
+
     internal async Task WriteAsync(Guid ownerId, IReadOnlyList<IndexWrite> writes, CancellationToken ct)
     {
         if (_fallback is not null)

@@ -123,6 +123,8 @@ internal sealed partial class DocumentIngestion(
     {
         await context.ReportAsync(0.9, "Indexing", ct);
         outbox.Wake();
+        if (!index.For(job.OwnerId).TakesWrites)
+            await store.AllIndexedAsync(job, ct);
         while (await store.UnindexedAsync(job, IndexBatch, ct) is { Count: > 0 } batch)
         {
             var current = await truth.ReadAsync([.. batch.Select(each => each.Id)], ct);

@@ -118,6 +118,10 @@ internal sealed class IngestStore(Database database)
     private const string Indexed =
         "delete from index_outbox o using unnest($1, $2) as done (id, version) where o.entity_id = done.id and o.version = done.version";
 
+    private const string AllIndexed = """
+        delete from index_outbox o using chunks c where c.id = o.entity_id and c.document_id = $1 and c.document_version = $2 and o.version = c.index_version
+        """;
+
     private const string Fail = """
         update documents set status = 'failed', failure_reason = $3, progress = 0, updated_at = now()
         where id = $1 and version = $2 and status not in ('ready', 'failed')
@@ -157,7 +161,9 @@ internal sealed class IngestStore(Database database)
     {
         var chunks = window.Chunks;
         var parts = TextParts.Split(window.Text, window.Start);
-        var batch = database.ForOwner(job.OwnerId).CreateBatch();
+
+        // A power cut may take the last windows back, together with the cursor that tells of them; publishing waits for the disk.
+        var batch = database.ForOwner(job.OwnerId).CreateBatch().Relaxed();
         batch.Add(Advance, [job.DocumentId, job.Version, window.Start, window.End, window.NextOrdinal, (float)window.Progress]);
         batch.Add(InsertText, [
             job.DocumentId, job.Version, window.End, job.OwnerId,
@@ -191,6 +197,10 @@ internal sealed class IngestStore(Database database)
 
     public Task IndexedAsync(IngestJob job, IReadOnlyList<(Guid Id, long Version)> done, CancellationToken ct) =>
         database.ForOwner(job.OwnerId).ExecuteAsync(Indexed, [done.Select(each => each.Id).ToArray(), done.Select(each => each.Version).ToArray()], ct);
+
+    /// <summary>Where no index holds the owner, the next load reads the rows themselves.</summary>
+    public Task AllIndexedAsync(IngestJob job, CancellationToken ct) =>
+        database.ForOwner(job.OwnerId).ExecuteAsync(AllIndexed, [job.DocumentId, job.Version], ct);
 
     public Task FailAsync(Guid ownerId, IngestInput input, string reason, CancellationToken ct) =>
         database.ForOwner(ownerId).ExecuteAsync(Fail, [input.DocumentId, input.Version, reason], ct);

@@ -17,10 +17,16 @@ internal sealed class ChunkTruth(Database database, EmbeddingSpace space) : IInd
         (select array_agg(m.collection_id) from collection_documents m where m.document_id = d.id)
         """;
 
+    private const string SelectDocuments = """
+        select d.id, d.name, d.format, d.tags, d.metadata::text, d.created_at,
+            (select array_agg(m.collection_id) from collection_documents m where m.document_id = d.id)
+        from documents d where d.owner_id = $1 and d.live_version is not null
+        """;
+
     /// <summary>One scan for the whole owner; pages by key would sort everything again for each.</summary>
-    private const string DeclareLoad = $"""
+    private const string DeclareLoad = """
         declare points no scroll cursor for
-        select {PointColumns}
+        select c.id, c.index_version, c.heading_path, c.text, e.vector, c.document_id
         from chunks c
         join documents d on d.id = c.document_id and d.live_version = c.document_version
         left join chunk_embeddings e on e.owner_id = c.owner_id and e.model = $2 and e.content_hash = c.content_hash
@@ -48,15 +54,34 @@ internal sealed class ChunkTruth(Database database, EmbeddingSpace space) : IInd
 
     public async IAsyncEnumerable<IndexPoint> LoadAsync(Guid ownerId, [EnumeratorCancellation] CancellationToken ct)
     {
-        var fields = new Dictionary<Guid, IReadOnlyDictionary<string, JsonElement>>();
         await using var session = await database.AsWorker().BeginAsync(ct);
+        var fields = (await session.QueryAsync(
+            SelectDocuments,
+            [ownerId],
+            row => (Id: row.GetGuid(0), Fields: DocumentFields.Of(
+                row.GetGuid(0), row.GetString(1), row.GetString(2), (string[])row[3], row.GetString(4), row.GetDateTime(5), row.IsDBNull(6) ? [] : (Guid[])row[6])),
+            ct)).ToDictionary(document => document.Id, document => document.Fields);
         await session.ExecuteAsync(DeclareLoad, [ownerId, space.Model], ct);
-        while (await session.QueryAsync(FetchPoints, [], row => ReadPoint(row, fields), ct) is { Count: > 0 } page)
+        while (await session.QueryAsync(FetchPoints, [], row => Loaded(row, fields), ct) is { Count: > 0 } page)
         {
             foreach (var point in page)
-                yield return point;
+            {
+                if (point is not null)
+                    yield return point;
+            }
         }
     }
+
+    /// <summary>Null for a passage of a document that was published after the fields were read: its own write brings it.</summary>
+    private static IndexPoint? Loaded(NpgsqlDataReader row, Dictionary<Guid, Dictionary<string, JsonElement>> fields) =>
+        !fields.TryGetValue(row.GetGuid(5), out var shared) ? null : new IndexPoint
+        {
+            Id = row.GetGuid(0),
+            Version = row.GetInt64(1),
+            Vector = row.IsDBNull(4) ? default : PassageEmbedder.FromBytes((byte[])row[4]),
+            Text = ChunkText.ForIndex((string[])row[2], row.GetString(3)),
+            Fields = shared,
+        };
 
     public Task<IReadOnlyList<TruthPoint>> ReadAsync(IReadOnlyList<Guid> ids, CancellationToken ct) => ReadListAsync([.. ids], ct);
 

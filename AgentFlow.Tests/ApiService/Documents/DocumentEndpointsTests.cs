@@ -232,7 +232,8 @@ public sealed class DocumentEndpointsTests(ApiHost host) : IClassFixture<ApiHost
         Assert.Equal(["c.txt", "b.txt"], first.Items.Select(document => document.Name));
         Assert.Equal(["a.txt"], second.Items.Select(document => document.Name));
         Assert.Null(second.NextCursor);
-        foreach (var query in (string[])["limit=0", "limit=-1", "limit=2147483647", "limit=x", "cursor=forged", "cursor=%00"])
+        Assert.DoesNotContain((await ListAsync(client, "?status=failed")).Items, document => document.Status != DocumentStatus.Failed);
+        foreach (var query in (string[])["limit=0", "limit=-1", "limit=2147483647", "limit=x", "cursor=forged", "cursor=%00", "status=Readyish"])
         {
             using var response = await client.Http.GetAsync($"/api/documents?{query}", Ct);
             Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);

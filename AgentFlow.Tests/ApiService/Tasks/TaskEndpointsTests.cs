@@ -142,6 +142,12 @@ public sealed class TaskEndpointsTests(ApiHost host) : IClassFixture<ApiHost>
 
         Assert.Single(ids);
         Assert.Single((await ListAsync(user)).Items);
+        Assert.Empty((await ListAsync(user, "?status=dead")).Items);
+        foreach (var query in (string[])["status=deadish", "limit=0", "cursor=forged"])
+        {
+            using var refused = await user.Client.GetAsync($"/api/tasks?{query}", Ct);
+            Assert.Equal(HttpStatusCode.BadRequest, refused.StatusCode);
+        }
     }
 
     private static async Task<BackgroundTask> CreateAsync(TestUser user, string kind, object input)
@@ -166,6 +172,6 @@ public sealed class TaskEndpointsTests(ApiHost host) : IClassFixture<ApiHost>
         }
     }
 
-    private static async Task<Page<BackgroundTask>> ListAsync(TestUser user) =>
-        (await user.Client.GetFromJsonAsync<Page<BackgroundTask>>("/api/tasks", ContractJson.Options, Ct))!;
+    private static async Task<Page<BackgroundTask>> ListAsync(TestUser user, string query = "") =>
+        (await user.Client.GetFromJsonAsync<Page<BackgroundTask>>($"/api/tasks{query}", ContractJson.Options, Ct))!;
 }
