@@ -93,6 +93,12 @@ public sealed partial class DocumentsPage
             _hits = found.Items;
         });
 
+    private async Task RetryAsync(DocumentSummary document)
+    {
+        await GuardAsync(() => Api.SendAsync(HttpMethod.Post, $"api/documents/{document.Id}/retry", null, _leaving.Token));
+        await LoadAsync();
+    }
+
     private async Task DeleteAsync()
     {
         if (_deleting is not { } victim)
