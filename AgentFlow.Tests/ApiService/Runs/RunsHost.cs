@@ -9,6 +9,7 @@ using AgentFlow.Contracts.Auth;
 using AgentFlow.Contracts.Chat;
 using AgentFlow.ServiceDefaults;
 using AgentFlow.ServiceDefaults.Postgres;
+using AgentFlow.ServiceDefaults.Tokens;
 using AgentFlow.Tests.Support;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Builder;
@@ -28,6 +29,7 @@ namespace AgentFlow.Tests.ApiService.Runs;
 /// </summary>
 internal sealed class RunsHost : IAsyncDisposable
 {
+    private static readonly string SigningKey = $"test:{Convert.ToBase64String(System.Security.Cryptography.RandomNumberGenerator.GetBytes(32))}";
     private readonly WebApplication _app;
 
     private RunsHost(WebApplication app, string address)
@@ -54,7 +56,7 @@ internal sealed class RunsHost : IAsyncDisposable
     {
         var builder = WebApplication.CreateBuilder(new WebApplicationOptions { EnvironmentName = "Testing" });
         builder.Configuration.AddInMemoryCollection(
-            settings.Prepend(("ConnectionStrings:agentflow-api", connectionString)).Select(pair => KeyValuePair.Create(pair.Item1, (string?)pair.Item2)));
+            settings.Prepend(("ConnectionStrings:agentflow-api", connectionString)).Prepend(("Auth:Keys", SigningKey)).Select(pair => KeyValuePair.Create(pair.Item1, (string?)pair.Item2)));
         builder.AddServiceDefaults("agentflow-api");
         builder.AddPostgres("agentflow-api", typeof(RunLog).Assembly);
         builder.Logging.ClearProviders();
@@ -64,6 +66,7 @@ internal sealed class RunsHost : IAsyncDisposable
             ValueTask.FromResult(new ChosenAgent(new() { Slug = slug ?? "test" }, model ?? "test-model")));
         builder.Services.AddAuthorization(Policies.Add).AddSingleton<IAuthorizationHandler, AccessRequirementHandler>();
         builder.Services.AddAuthentication();
+        builder.AddTokens();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
         var app = builder.Build();
         app.UseServiceDefaults();
@@ -105,7 +108,7 @@ internal sealed class RunsHost : IAsyncDisposable
     public async Task<List<SseEvent>> ChatToEndAsync(ChatRequest request)
     {
         using var response = await ChatAsync(Client, request);
-        response.EnsureSuccessStatusCode();
+        Assert.True(response.IsSuccessStatusCode, $"{(int)response.StatusCode}: {string.Join('\n', Logs.At(LogLevel.Error))}");
         return await SseEvent.ReadAllAsync(response);
     }
 
