@@ -16,7 +16,7 @@ internal static class LocomoQuality
     private const int DeepRecall = 50;
 
     /// <summary>Candidates per way, as the memory service asks for.</summary>
-    private const int Candidates = 100;
+    private const int Candidates = 200;
 
     private static readonly string[] Categories = ["all", "multi-hop", "temporal", "open-domain", "single-hop"];
 
