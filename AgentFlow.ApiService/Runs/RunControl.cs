@@ -4,8 +4,11 @@ using AgentFlow.ServiceDefaults.Postgres;
 namespace AgentFlow.ApiService.Runs;
 
 /// <summary>Stops runs, wherever they are executed. To stop what does not run is no error.</summary>
-internal sealed class RunControl(RunStore store, LocalRuns local, Notifications notifications)
+internal sealed class RunControl(RunStore store, LocalRuns local, Notifications notifications, TimeProvider time)
 {
+    /// <summary>An agent that is asked to stop does so at its next await; longer than this it is not waited for.</summary>
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
+
     /// <summary>Asks the run to stop and returns; the terminal event follows. The caller has seen that the run is the owner's.</summary>
     public async Task StopAsync(OwnerId owner, RunId id, CancellationToken ct)
     {
@@ -15,10 +18,17 @@ internal sealed class RunControl(RunStore store, LocalRuns local, Notifications 
             await store.AskToStopAsync(owner, id, batch => notifications.Notify(batch, RunLog.Topic, RemoteTails.StopMessage(id)), ct);
     }
 
-    /// <summary>Stops all runs of a conversation, the waiting ones first, so that none of them starts in between.</summary>
+    /// <summary>Stops all runs of a conversation, the waiting ones first, so that none of them starts in between, and waits a moment for their ends.</summary>
     public async Task StopAllAsync(OwnerId owner, ConversationId conversation, CancellationToken ct)
     {
-        foreach (var run in await store.OpenRunsAsync(owner, conversation, ct))
-            await StopAsync(owner, run, ct);
+        var ends = new List<Task>();
+        foreach (var id in await store.OpenRunsAsync(owner, conversation, ct))
+        {
+            if (local.TryFind(id, out var run) && run.OwnerId == owner)
+                ends.Add(run.Ended);
+            await StopAsync(owner, id, ct);
+        }
+
+        await Task.WhenAll(ends).WaitAsync(Patience, time, ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 }

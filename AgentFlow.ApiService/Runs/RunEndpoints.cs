@@ -11,9 +11,6 @@ namespace AgentFlow.ApiService.Runs;
 /// <summary>The state of runs, their resumable event streams, and the way to stop them.</summary>
 internal static class RunEndpoints
 {
-    /// <summary>How long a cancel waits for the run's end, so that the answer shows it; the run stops in any case.</summary>
-    private static readonly TimeSpan CancelPatience = TimeSpan.FromSeconds(2);
-
     public static void Map(IEndpointRouteBuilder routes)
     {
         var runs = routes.MapGroup("/api/runs").WithTags("Runs").RequireAuthorization(Policies.Chat)
@@ -47,7 +44,7 @@ internal static class RunEndpoints
         local.TryFind(id, out var run);
         await control.StopAsync(caller.Owner, id, ct);
         if (run is not null)
-            await Task.WhenAny(run.Ended, Task.Delay(CancelPatience, ct));
+            await ((Task)run.Ended).WaitAsync(RunControl.Patience, ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         return TypedResults.Ok((await store.FindAsync(caller.Owner, id, ct) ?? row).State);
     }
 

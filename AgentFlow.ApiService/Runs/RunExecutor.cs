@@ -43,8 +43,13 @@ internal sealed partial class RunExecutor(
         local.Add(work.Run);
         if (lifetime.ApplicationStopping.IsCancellationRequested)
             work.Run.Stop(StopReason.Draining);
-        if (!_work.Writer.TryWrite(work))
-            work.Run.Stop(StopReason.Lost);
+        if (_work.Writer.TryWrite(work))
+            return;
+
+        // Nobody will execute it here: the lease finds it as a run of ours that we do not know, and closes it.
+        local.Remove(work.Run);
+        work.Run.Stop(StopReason.Lost);
+        work.Run.End(null);
     }
 
     public override async Task StopAsync(CancellationToken cancellationToken)

@@ -37,6 +37,10 @@ internal sealed partial class RunLease(
         """;
 
     private static readonly TimeSpan BetweenExpiries = TimeSpan.FromMinutes(5);
+
+    /// <summary>A process that died with a thousand open answers must not hold up the heartbeat; each closer takes one connection for a read.</summary>
+    private const int ClosersAtOnce = 8;
+
     private long _expiredAt;
 
     /// <summary>The lease is there before the first request is.</summary>
@@ -104,8 +108,8 @@ internal sealed partial class RunLease(
                 run.Stop(StopReason.Cancelled);
         }
 
-        foreach (var run in adopted)
-            await closer.CloseAsync(run, ct);
+        var limits = new ParallelOptions { MaxDegreeOfParallelism = ClosersAtOnce, CancellationToken = ct };
+        await Parallel.ForEachAsync(adopted, limits, async (run, token) => await closer.CloseAsync(run, token));
         await ExpireLogsAsync(ct);
     }
 
@@ -142,6 +146,7 @@ internal sealed partial class RunLease(
         _expiredAt = time.GetTimestamp();
         while (await store.ExpireLogsAsync(options.Value.LogRetention, ct) > 0)
             LogExpired();
+        await store.DropStatelessAsync(options.Value.LogRetention, ct);
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The lease could not be renewed or looked after; the next heartbeat tries again")]

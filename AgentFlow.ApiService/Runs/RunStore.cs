@@ -76,6 +76,11 @@ internal sealed class RunStore(Database database)
         delete from run_events where run_id in (select id from expired)
         """;
 
+    private const string DropStateless = """
+        delete from conversations c where not c.is_kept and c.updated_at < now() - $1::interval
+          and not exists (select from runs r where r.conversation_id = c.id and not r.log_expired)
+        """;
+
     public Task<RunRow?> FindAsync(OwnerId owner, RunId run, CancellationToken ct) =>
         database.ForOwner(owner.Value).QuerySingleAsync(SelectRun, [run.Value], ReadRun, ct);
 
@@ -121,6 +126,9 @@ internal sealed class RunStore(Database database)
 
     /// <summary>Drops up to 500 logs that are older than the retention; their messages stay.</summary>
     public Task<int> ExpireLogsAsync(TimeSpan retention, CancellationToken ct) => database.AsWorker().ExecuteAsync(ExpireLogs, [retention], ct);
+
+    /// <summary>What stateless requests left behind goes with their logs.</summary>
+    public Task<int> DropStatelessAsync(TimeSpan retention, CancellationToken ct) => database.AsWorker().ExecuteAsync(DropStateless, [retention], ct);
 
     private static RunRow ReadRun(NpgsqlDataReader reader)
     {

@@ -29,7 +29,7 @@ internal static class StreamLoad
         using var client = api.Client();
         using var direct = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = new($"{provider.Endpoint.ToString().TrimEnd('/')}/") };
         if (options.Length == 0 || options.Contains("fast"))
-            await FastAsync(provider, client, direct, figures, ct);
+            await FastAsync(provider, api, client, direct, figures, ct);
         if (options.Length == 0 || options.Contains("slow"))
             await SlowAsync(provider, api, client, direct, database, figures, ct);
         if (options.Length == 0 || options.Contains("cancel"))
@@ -42,7 +42,7 @@ internal static class StreamLoad
         ["Models:Providers:0:Endpoint"] = provider.Endpoint.ToString(), ["Models:Providers:0:Model"] = "scripted", ["Models:Providers:0:ApiKey"] = "k",
     };
 
-    private static async Task FastAsync(ScriptedProvider provider, HttpClient client, HttpClient direct, Figures figures, CancellationToken ct)
+    private static async Task FastAsync(ScriptedProvider provider, ApiProcess api, HttpClient client, HttpClient direct, Figures figures, CancellationToken ct)
     {
         provider.Respond = _ => Script.Say(Words);
         await MeasureAsync(() => DirectAsync(direct, ct), 200, 1);
@@ -52,7 +52,9 @@ internal static class StreamLoad
         figures.Report("one stream, direct, p50", Figures.Percentile(alone, 50), "ms");
         figures.Report("one stream, added by the API, p50", Figures.Percentile(through, 50) - Figures.Percentile(alone, 50), "ms", atMost: 3);
         await MeasureAsync(() => ChatAsync(client, ct), 2_000, 32);
+        var before = api.ProcessorTime();
         var (times, rate) = await MeasureAsync(() => ChatAsync(client, ct), 5_000, 32);
+        figures.Report("32 in parallel: processor time of the API, each stream", (api.ProcessorTime() - before).TotalMilliseconds / 5_000, "ms");
         figures.Report("32 in parallel", rate, "streams/s", atLeast: 1_000);
         figures.Report("32 in parallel, p95", Figures.Percentile(times, 95), "ms", atMost: 60);
     }
