@@ -63,6 +63,9 @@ internal sealed partial class ProblemEdge(RequestDelegate next, ILogger<ProblemE
                 // A chunk size that overflows reaches us as one of these instead of a bad request.
                 await Problem.WriteAsync(context, StatusCodes.Status400BadRequest, "bad_request", "The body's transfer coding can not be read.");
                 break;
+            case InvalidDataException or IOException when IsBrokenMultipart(context, error):
+                await Problem.WriteAsync(context, StatusCodes.Status400BadRequest, "bad_request", "The multipart body can not be read: it ends early, or its parts are out of bounds.");
+                break;
             case PostgresException { SqlState: PostgresErrorCodes.DiskFull }:
                 LogFailed(error, context.Request.Method, context.Request.Path);
                 await Problem.WriteAsync(context, StatusCodes.Status507InsufficientStorage, "disk_full", "The database has no space left; nothing was stored.", RetrySoon);
@@ -77,6 +80,11 @@ internal sealed partial class ProblemEdge(RequestDelegate next, ILogger<ProblemE
                 break;
         }
     }
+
+    /// <summary>The framework's multipart reader throws what files do; its words tell them apart.</summary>
+    private static bool IsBrokenMultipart(HttpContext context, Exception error) =>
+        context.Request.ContentType?.StartsWith("multipart/", StringComparison.OrdinalIgnoreCase) is true
+        && (error is InvalidDataException || error.Message.StartsWith("Unexpected end of Stream", StringComparison.Ordinal));
 
     /// <summary>No connection, an exhausted pool, a time-out, or a server that is stopping or full; not a statement that is wrong.</summary>
     private static bool IsUnavailable(Exception error) => error is not PostgresException postgres
