@@ -14,8 +14,8 @@ namespace AgentFlow.ApiService.Learning;
 /// </summary>
 internal sealed partial class Learner(MemoryClient memories, DurableQueue queue, TimeProvider time, ILogger<Learner> log)
 {
-    /// <summary>The memory service's rules take a millisecond; a user does not wait longer than this for them.</summary>
-    private static readonly TimeSpan NoteDeadline = TimeSpan.FromSeconds(2);
+    /// <summary>The memory service's rules take a millisecond; on a busy machine a user rather waits than is told nothing of what was noted.</summary>
+    private static readonly TimeSpan NoteDeadline = TimeSpan.FromSeconds(10);
 
     private const int MaxChange = 8_000;
 

@@ -46,6 +46,7 @@ internal sealed class TurnFixture : IAsyncDisposable
             ["Auth:Keys"] = MemoryHost.AuthKeys,
             ["services:memory:http:0"] = turns.Memory.Address.ToString(),
             ["Agents:Path"] = turns._agents,
+            ["Recall:Deadline"] = "00:00:30",
             ["Models:Extractive:WordsPerSecond"] = "0",
         };
         if (withProvider)
