@@ -25,7 +25,8 @@ internal static class StartUp
     {
         var settling = options.Contains("--quick") ? TimeSpan.Zero : Settling;
         var folder = Directory.CreateTempSubdirectory("agentflow-start-").FullName;
-        File.SetUnixFileMode(folder, (UnixFileMode)0b111_001_001);
+        if (!OperatingSystem.IsWindows())
+            File.SetUnixFileMode(folder, (UnixFileMode)0b111_001_001);
         var state = Path.Combine(folder, "state");
         try
         {

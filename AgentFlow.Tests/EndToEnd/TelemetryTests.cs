@@ -37,7 +37,7 @@ public sealed class TelemetryTests : IAsyncLifetime
         var dashboard = new Uri(agentFlow.Lines.Single(line => line.Contains("dashboard starts at", StringComparison.Ordinal)).Split(' ')[^1]);
         var trace = await FindTraceAsync(dashboard, ["web", "api", "memory"]);
         Assert.Contains(trace, span => span is { Service: "api", Name: "postgresql" });
-        Assert.Single(trace.Where(span => trace.TrueForAll(other => other.Id != span.Parent)));
+        Assert.Single(trace, span => trace.TrueForAll(other => other.Id != span.Parent));
         var picture = await _browser.OpenAsync(dashboard);
         await picture.GotoAsync($"/traces/detail/{trace[0].Trace}");
         await picture.GetByText("postgresql").First.WaitForAsync();

@@ -60,8 +60,8 @@ public sealed class HostedShapesTests(MemoryFixture fixture) : IClassFixture<Mem
         Assert.Equal(JsonValueKind.Array, (await GetAsync(client, "/v1/events/")).GetProperty("results").ValueKind);
         var memory = await GetAsync(client, $"/v1/memories/{added.GetProperty("results")[0].GetProperty("id").GetString()}/");
         Assert.Equal("2999-12-31", Text(memory, "expiration_date"));
-        Assert.Empty((await PostAsync(client, "/v3/memories/add/", """{"user_id":"u","infer":false,"messages":[{"role":"user","content":"I like tea"}]}""")).GetProperty("results").EnumerateArray()
-            .Where(item => item.GetProperty("id").GetString() == Text(memory, "id")));
+        var again = await PostAsync(client, "/v3/memories/add/", """{"user_id":"u","infer":false,"messages":[{"role":"user","content":"I like tea"}]}""");
+        Assert.DoesNotContain(again.GetProperty("results").EnumerateArray(), item => item.GetProperty("id").GetString() == Text(memory, "id"));
     }
 
     [Theory]
