@@ -34,6 +34,8 @@ public sealed class ManagedProcessTests : IAsyncLifetime
         });
         await process.StartAsync();
         await starts.WaitAsync(TestContext.Current.CancellationToken);
+        while (Lines().Length < 1)
+            await Task.Delay(10, TestContext.Current.CancellationToken);
         Native.Signal(ids[0], Native.SigKill);
         await starts.WaitAsync(TestContext.Current.CancellationToken);
         while (Lines().Length < 2)

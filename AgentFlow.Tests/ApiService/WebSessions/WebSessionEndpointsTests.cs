@@ -74,7 +74,7 @@ public sealed class WebSessionEndpointsTests(ApiHost host) : IClassFixture<ApiHo
     {
         using var anonymous = host.Client();
         Assert.Equal(HttpStatusCode.Unauthorized, (await anonymous.GetAsync("/internal/web/keys", Ct)).StatusCode);
-        Assert.Equal(HttpStatusCode.Unauthorized, (await host.Admin.Client.GetAsync("/internal/web/keys", Ct)).StatusCode);
+        Assert.Equal(HttpStatusCode.Forbidden, (await host.Admin.Client.GetAsync("/internal/web/keys", Ct)).StatusCode);
 
         using var withAccess = host.Client();
         withAccess.DefaultRequestHeaders.Add("X-AgentFlow-Web", host.Admin.Tokens.AccessToken);
