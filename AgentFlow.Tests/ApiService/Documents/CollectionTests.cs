@@ -124,6 +124,39 @@ public sealed class CollectionTests(ApiHost host) : IClassFixture<ApiHost>
         Assert.Contains("address_not_public", await own.Content.ReadAsStringAsync(Ct), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_page_of_an_allowed_network_becomes_a_document()
+    {
+        var builder = Microsoft.AspNetCore.Builder.WebApplication.CreateSlimBuilder();
+        Microsoft.AspNetCore.Hosting.HostingAbstractionsWebHostBuilderExtensions.UseUrls(builder.WebHost, "http://127.0.0.1:0");
+        await using var site = builder.Build();
+        Microsoft.AspNetCore.Builder.EndpointRouteBuilderExtensions.MapGet(
+            site, "/page.html", () => Microsoft.AspNetCore.Http.TypedResults.Text("<h1>Harbour</h1><p>The pilot boards at noon.</p>", "text/html"));
+        await site.StartAsync(Ct);
+        await using var open = await ApiHost.StartAsync(new() { ["Documents:AllowUrls"] = "true", ["Fetch:AllowedNetworks:0"] = "127.0.0.1/32" });
+
+        using var fetched = await open.Admin.Client.PostAsJsonAsync("/api/documents/url", new IngestUrlRequest($"{site.Urls.First()}/page.html"), ContractJson.Options, Ct);
+        Assert.Equal(HttpStatusCode.Created, fetched.StatusCode);
+        var hits = await UntilAsync(() => new DocumentClient(open.Admin).SearchAsync("pilot boards"), found => found.Count > 0);
+        Assert.Contains("The pilot boards at noon.", hits[0].Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Taking_out_a_document_or_a_member_is_for_those_who_may_change_the_set()
+    {
+        var (owner, other) = (await host.RegisterAsync(), await host.RegisterAsync());
+        var document = await new DocumentClient(owner).IngestAsync("a.txt", "Something to take out again.");
+        var collection = await CreateAsync(owner, "short-lived");
+        await PutAsync(owner, $"/api/collections/{collection.Id}/documents/{document.Id}");
+
+        using var foreignMember = await other.Client.DeleteAsync($"/api/collections/{collection.Id}/members/{owner.Id}", Ct);
+        using var own = await owner.Client.DeleteAsync($"/api/collections/{collection.Id}/documents/{document.Id}", Ct);
+        using var form = new MultipartFormDataContent { { new ByteArrayContent("x"u8.ToArray()), "file", "x.txt" } };
+        using var replaced = await other.Client.PutAsync($"/api/documents/{document.Id}/content", form, Ct);
+        Assert.Equal(
+            (HttpStatusCode.NotFound, HttpStatusCode.NoContent, HttpStatusCode.NotFound), (foreignMember.StatusCode, own.StatusCode, replaced.StatusCode));
+    }
+
     private static async Task<Collection> CreateAsync(TestUser user, string name)
     {
         using var response = await user.Client.PostAsJsonAsync("/api/collections", new CreateCollectionRequest(name), ContractJson.Options, Ct);

@@ -115,6 +115,21 @@ public sealed class TaskEndpointsTests(ApiHost host) : IClassFixture<ApiHost>
     }
 
     [Fact]
+    public async Task A_cancelled_task_can_be_put_back()
+    {
+        await using var idle = await ApiHost.StartAsync(new() { ["Queue:Enabled"] = "false" });
+        using var created = await idle.Admin.Client.PostAsJsonAsync(
+            "/api/tasks", new CreateTaskRequest("questions", JsonElement.Parse("""{"questions":["Who is there?"]}""")), ContractJson.Options, TestContext.Current.CancellationToken);
+        var task = (await created.Content.ReadFromJsonAsync<BackgroundTask>(ContractJson.Options, TestContext.Current.CancellationToken))!;
+        using var cancelled = await idle.Admin.Client.PostAsync($"/api/tasks/{task.Id}/cancel", null, TestContext.Current.CancellationToken);
+        using var replayed = await idle.Admin.Client.PostAsync($"/api/tasks/{task.Id}/replay", null, TestContext.Current.CancellationToken);
+
+        var before = await cancelled.Content.ReadFromJsonAsync<BackgroundTask>(ContractJson.Options, TestContext.Current.CancellationToken);
+        var after = await replayed.Content.ReadFromJsonAsync<BackgroundTask>(ContractJson.Options, TestContext.Current.CancellationToken);
+        Assert.Equal((BackgroundTaskStatus.Cancelled, BackgroundTaskStatus.Queued), (before!.Status, after!.Status));
+    }
+
+    [Fact]
     public async Task Cancelling_what_has_ended_is_no_error_and_it_cannot_be_replayed()
     {
         var user = await host.RegisterAsync();
