@@ -69,9 +69,19 @@ public sealed class ManagedProcessTests : IAsyncLifetime
         var id = 0;
         using var process = Process("sleep 60", started => id = started);
         await process.StartAsync();
-        var fields = (await File.ReadAllTextAsync($"/proc/{id}/stat", TestContext.Current.CancellationToken)).Split(") ")[1].Split(' ');
-        Assert.Equal(id.ToString(System.Globalization.CultureInfo.InvariantCulture), fields[3]);
+
+        // Between the fork and setsid the child is still in our session, for a moment.
+        for (var looks = 0; looks < 500 && await SessionOfAsync(id) != id; looks++)
+            await Task.Delay(10, TestContext.Current.CancellationToken);
+        Assert.Equal(id, await SessionOfAsync(id));
         await process.StopAsync(TimeSpan.FromSeconds(5));
+    }
+
+    private static async Task<int> SessionOfAsync(int id)
+    {
+        // 4711 (sleep) S 1 4711 4711 ...: parent, group and session follow the state.
+        var fields = (await File.ReadAllTextAsync($"/proc/{id}/stat", TestContext.Current.CancellationToken)).Split(") ")[1].Split(' ');
+        return int.Parse(fields[3], System.Globalization.CultureInfo.InvariantCulture);
     }
 
     [Fact]
