@@ -26,6 +26,8 @@ internal sealed class DatabaseTarget
             Password = LoginPassword,
             SearchPath = Schema,
             ApplicationName = connectionName,
+            // The service always pools, whatever the administrator's string says for its own short calls.
+            Pooling = true,
             MaxPoolSize = options.MaxPoolSize,
             MinPoolSize = 0,
             Timeout = Math.Max(1, (int)options.ConnectionTimeout.TotalSeconds),

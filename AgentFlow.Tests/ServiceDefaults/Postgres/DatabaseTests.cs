@@ -22,6 +22,18 @@ public sealed class DatabaseTests
     }
 
     [Fact]
+    public async Task Calls_one_after_another_use_one_connection_whatever_the_string_says_of_pooling()
+    {
+        var ct = TestContext.Current.CancellationToken;
+        await using var host = await FoundationHost.StartAsync();
+        var owner = host.Database.ForOwner(Guid.CreateVersion7());
+        var backends = new HashSet<int>();
+        for (var i = 0; i < 10; i++)
+            backends.Add(await owner.QuerySingleAsync("select pg_backend_pid()", [], reader => reader.GetInt32(0), ct));
+        Assert.Single(backends);
+    }
+
+    [Fact]
     public async Task Writing_for_somebody_else_is_refused()
     {
         var ct = TestContext.Current.CancellationToken;
