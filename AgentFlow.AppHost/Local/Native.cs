@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace AgentFlow.AppHost.Local;
 
@@ -25,6 +26,9 @@ internal static class Native
             throw new StartRefusedException($"{path} can not be given to the user '{user.Name}': {Marshal.GetLastPInvokeErrorMessage()}.");
     }
 
+    /// <summary>Writes the whole file system that holds the file to its disk. False where the system has no such call or it fails.</summary>
+    public static bool TrySyncFileSystemOf(SafeFileHandle file) => OperatingSystem.IsLinux() && SyncFileSystem(file) == 0;
+
     /// <summary>When a process started, in clock ticks since boot: with the id it names one process for good. Null when it is gone.</summary>
     public static long? StartTime(int processId) => StatField(processId, 22);
 
@@ -49,6 +53,10 @@ internal static class Native
     [DllImport("libc", EntryPoint = "kill", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static extern int Kill(int processId, int signal);
+
+    [DllImport("libc", EntryPoint = "syncfs", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern int SyncFileSystem(SafeFileHandle file);
 
     [DllImport("libc", EntryPoint = "geteuid")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]

@@ -120,14 +120,23 @@ internal sealed class PostgresCluster
         // Sorted by bytes, so that no index changes its order with the C library; letters by UTF-8, so that lower() knows them all.
         await RunAsync(
             [_binaries.InitDb, "-D", data, "--username=" + Administrator, "--pwfile=" + passwordFile, "--auth=scram-sha-256", "--data-checksums",
-                "--encoding=UTF8", "--locale=C", "--lc-ctype=C.UTF-8", "--no-instructions"], "", ct);
+                "--encoding=UTF8", "--locale=C", "--lc-ctype=C.UTF-8", "--no-instructions", "--no-sync"], "", ct);
         await RunAsync(
-            [_binaries.Server, "--single", "-D", data, "postgres"],
-            $"create database {ResourceNames.ApiDatabaseName};\ncreate database {ResourceNames.MemoryDatabaseName};\n",
+            [_binaries.Server, "--single", "-F", "-D", data, "postgres"],
+            $"create database {ResourceNames.ApiDatabaseName} strategy file_copy;\ncreate database {ResourceNames.MemoryDatabaseName} strategy file_copy;\n",
             ct);
+        await SyncAsync(data, passwordFile, ct);
         File.Delete(passwordFile);
         Directory.Move(data, _data);
         Directory.Delete(unfinished);
+    }
+
+    /// <summary>Nothing is a cluster before all of it is on the disk: once for all, instead of file by file while it is made.</summary>
+    private async Task SyncAsync(string data, string anyFileBeside, CancellationToken ct)
+    {
+        using var beside = File.OpenHandle(anyFileBeside);
+        if (!Native.TrySyncFileSystemOf(beside))
+            await RunAsync([_binaries.InitDb, "--sync-only", "-D", data], "", ct);
     }
 
     private async Task RunAsync(IReadOnlyList<string> command, string input, CancellationToken ct)
