@@ -10,6 +10,9 @@ internal sealed record Ports(int Web, int Api, int Memory)
 {
     private const int HighestPort = 65_535;
 
+    /// <summary>Of those that <see cref="AnyFree"/> picks: above the ports that well-known servers use.</summary>
+    private const int LowestPort = 10_000;
+
     /// <summary>A service that has just been stopped, or killed, may hold its port for a moment longer.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
 
@@ -33,7 +36,7 @@ internal sealed record Ports(int Web, int Api, int Memory)
         var chosen = new List<int>();
         foreach (var (key, usual) in Settings)
         {
-            var port = read(key) is { Length: > 0 } named ? await NamedAsync(key, named, ct) : usual;
+            var port = read(key) is { Length: > 0 } named ? await NamedAsync(key, named, chosen, ct) : usual;
             if (read(key) is not { Length: > 0 } && !IsFree(usual))
             {
                 port = NextFree(usual, taken);
@@ -51,9 +54,20 @@ internal sealed record Ports(int Web, int Api, int Memory)
         return new Ports(chosen[0], chosen[1], chosen[2]);
     }
 
-    /// <summary>A port that nothing listens on at this moment.</summary>
+    /// <summary>
+    /// A port that nothing listens on at this moment. It lies below the range from which the kernel takes ports for outgoing connections,
+    /// so that none of those holds it while its service is started, or down and about to be started again.
+    /// </summary>
     public static int AnyFree()
     {
+        var below = FirstEphemeral();
+        for (var tries = 0; tries < 1_000 && below > LowestPort; tries++)
+        {
+            var port = Random.Shared.Next(LowestPort, below);
+            if (IsFree(port))
+                return port;
+        }
+
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
         return ((IPEndPoint)listener.LocalEndpoint).Port;
@@ -66,12 +80,32 @@ internal sealed record Ports(int Web, int Api, int Memory)
     public static bool IsTaken(int port) =>
         Array.Exists(IPGlobalProperties.GetIPGlobalProperties().GetActiveTcpListeners(), each => each.Port == port);
 
-    private static async Task<int> NamedAsync(string key, string named, CancellationToken ct)
+    /// <summary>Example: <c>32768	60999</c>.</summary>
+    private static int FirstEphemeral()
+    {
+        try
+        {
+            var first = File.ReadAllText("/proc/sys/net/ipv4/ip_local_port_range").Split('\t', ' ')[0];
+            return int.TryParse(first, NumberStyles.None, CultureInfo.InvariantCulture, out var port) ? port : 0;
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            return 0;
+        }
+    }
+
+    private static async Task<int> NamedAsync(string key, string named, List<int> chosen, CancellationToken ct)
     {
         if (!int.TryParse(named, NumberStyles.None, CultureInfo.InvariantCulture, out var port) || port > HighestPort)
             throw new StartRefusedException($"{key}={named} is not a port. Give a number from 1 to {HighestPort}, or 0 for any free port.");
         if (port == 0)
-            return AnyFree();
+        {
+            do
+                port = AnyFree();
+            while (chosen.Contains(port));
+            return port;
+        }
+
         var deadline = TimeProvider.System.GetTimestamp();
         while (!IsFree(port))
         {

@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
-using System.Net.Sockets;
 using System.Security.Cryptography;
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Auth;
@@ -21,7 +20,7 @@ internal sealed class ApiProcess : IAsyncDisposable
 
     private ApiProcess(string connectionString, IReadOnlyDictionary<string, string> settings)
     {
-        Address = new($"http://127.0.0.1:{FreePort()}");
+        Address = new($"http://127.0.0.1:{LoopbackPort.Take()}");
         environment = new(StringComparer.Ordinal)
         {
             ["ASPNETCORE_ENVIRONMENT"] = "Development",
@@ -111,7 +110,7 @@ internal sealed class ApiProcess : IAsyncDisposable
         if (process is null || process.HasExited)
             return;
         process.StandardInput.Close();
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(10));
+        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(2));
         await process.WaitForExitAsync(limit.Token);
         process.Dispose();
     }
@@ -139,7 +138,7 @@ internal sealed class ApiProcess : IAsyncDisposable
                 if (response.IsSuccessStatusCode)
                     return;
             }
-            catch (HttpRequestException) when (attempt < 1_200 && !process!.HasExited)
+            catch (HttpRequestException) when (attempt < 12_000 && !process!.HasExited)
             {
                 // Not yet listening.
             }
@@ -160,12 +159,5 @@ internal sealed class ApiProcess : IAsyncDisposable
         using var response = await client.PostAsJsonAsync("/api/auth/register", request, ContractJson.Options, ct);
         response.EnsureSuccessStatusCode();
         Token = (await response.Content.ReadFromJsonAsync<TokenResponse>(ContractJson.Lenient, ct))!.AccessToken;
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }

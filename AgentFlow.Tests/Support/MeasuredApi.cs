@@ -1,9 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
-using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using AgentFlow.Contracts;
@@ -23,11 +21,9 @@ public sealed class MeasuredApi : IAsyncDisposable
     {
         ConnectionString = connectionString;
         this.settings = settings;
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
         Http = new HttpClient(new SocketsHttpHandler { UseProxy = false })
         {
-            BaseAddress = new Uri(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{((IPEndPoint)listener.LocalEndpoint).Port}")),
+            BaseAddress = new Uri(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{LoopbackPort.Take()}")),
             Timeout = TimeSpan.FromMinutes(10),
         };
     }

@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Npgsql;
 
@@ -48,7 +46,7 @@ public sealed class PrivatePostgres : IAsyncDisposable
         {
             // The guard shell sends SIGINT (fast shutdown) to Postgres when its input ends.
             server.StandardInput.Close();
-            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+            using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(2));
             await server.WaitForExitAsync(limit.Token);
         }
 
@@ -62,7 +60,7 @@ public sealed class PrivatePostgres : IAsyncDisposable
     private async Task RunAsync(bool durable)
     {
         folder = Directory.CreateTempSubdirectory("agentflow-pg-").FullName;
-        port = FreePort();
+        port = LoopbackPort.Take();
         var bin = FindBinaries();
         var data = Path.Combine(folder, "data");
         var passwordFile = Path.Combine(folder, "pw");
@@ -90,8 +88,11 @@ public sealed class PrivatePostgres : IAsyncDisposable
                 await connection.OpenAsync();
                 return;
             }
-            catch (NpgsqlException) when (attempt < 200)
+            catch (NpgsqlException error)
             {
+                if (server!.HasExited || attempt > 4_000)
+                    throw new InvalidOperationException($"PostgreSQL did not start: {await File.ReadAllTextAsync(Path.Combine(folder, "log"))}", error);
+
                 await Task.Delay(50);
             }
         }
@@ -117,12 +118,5 @@ public sealed class PrivatePostgres : IAsyncDisposable
         return places.Concat((Environment.GetEnvironmentVariable("PATH") ?? string.Empty).Split(':'))
             .FirstOrDefault(place => File.Exists(Path.Combine(place, "initdb")) && File.Exists(Path.Combine(place, "postgres")))
             ?? throw new InvalidOperationException("PostgreSQL's initdb and postgres were not found: install the Debian package postgresql.");
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }
