@@ -77,6 +77,12 @@ internal static class ResourceNames
         public const string WebPort = "AGENTFLOW_WEB_PORT";
         public const string ApiPort = "AGENTFLOW_API_PORT";
         public const string MemoryPort = "AGENTFLOW_MEMORY_PORT";
+
+        /// <summary>Seconds that a stop may take altogether before what still runs is killed, 1 to 600.</summary>
+        public const string StopSeconds = "AGENTFLOW_STOP_SECONDS";
+
+        /// <summary>What ten seconds leave when the AppHost itself needs a moment at the end.</summary>
+        public const int DefaultStopSeconds = 9;
         public const int DefaultWebPort = 5080;
         public const int DefaultApiPort = 5081;
         public const int DefaultMemoryPort = 5082;

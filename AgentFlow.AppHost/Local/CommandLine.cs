@@ -17,6 +17,7 @@ internal sealed record CommandLine(bool Reset, bool NoWeb, bool Help)
           AGENTFLOW_WEB_PORT, _API_PORT, _MEMORY_PORT
                                                   ports (default 5080, 5081, 5082; 0 takes any free one); a busy port that is
                                                   named here is an error, a busy default moves to the next free one
+          AGENTFLOW_STOP_SECONDS                  what a stop may take before the rest is killed (default 9, up to 600)
           POSTGRES_URL                            a PostgreSQL to use instead of the private one, postgresql://user:password@host
           QDRANT_URL, QDRANT_PORT                 a Qdrant to use; otherwise `qdrant` from PATH, otherwise the in-process index
           OPENAI_API_KEY, OPENAI_BASE_URL, OPENAI_MODEL

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 
 namespace AgentFlow.AppHost.Local;
@@ -7,6 +8,7 @@ internal static class LocalHost
 {
     private const int Success = 0;
     private const int Refused = 1;
+    private const int LongestStopSeconds = 600;
 
     /// <returns>0 after a stop that was asked for, 1 when AgentFlow could not start.</returns>
     public static async Task<int> RunAsync(string[] args)
@@ -59,7 +61,7 @@ internal static class LocalHost
         using var probe = new HealthProbe();
         var dashboard = Composition.Configured(ResourceNames.Keys.OtlpEndpoint) is null ? Dashboard.Find() : null;
         var composition = new Composition(installation, ports, secrets, cluster, FindQdrant(state, secrets), dashboard, probe);
-        var group = new ProcessGroup(console, state, leftOvers);
+        var group = new ProcessGroup(console, state, leftOvers, StopWithin());
         await using (group)
         {
             if (dashboard is not null)
@@ -114,6 +116,16 @@ internal static class LocalHost
         var qdrant = new QdrantServer(program, state.Path, secrets.QdrantKey, Ports.AnyFree(), Ports.AnyFree());
         Directory.CreateDirectory(qdrant.Folder);
         return qdrant;
+    }
+
+    /// <exception cref="StartRefusedException">For what is no number of seconds.</exception>
+    private static TimeSpan StopWithin()
+    {
+        if (Composition.Configured(ResourceNames.Local.StopSeconds) is not { } text)
+            return TimeSpan.FromSeconds(ResourceNames.Local.DefaultStopSeconds);
+        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) && seconds is > 0 and <= LongestStopSeconds
+            ? TimeSpan.FromSeconds(seconds)
+            : throw new StartRefusedException($"{ResourceNames.Local.StopSeconds}={text} is not a number of seconds from 1 to {LongestStopSeconds}.");
     }
 
     /// <exception cref="StartRefusedException">When only one of the two databases is named.</exception>

@@ -1,11 +1,9 @@
 namespace AgentFlow.AppHost.Local;
 
-/// <summary>The running children; stopped one after the other, the last started first, all within 10 s.</summary>
-internal sealed class ProcessGroup(ConsoleLog console, StateFolder state, LeftOvers leftOvers) : IAsyncDisposable
+/// <summary>The running children; stopped one after the other, the last started first, all within a time.</summary>
+/// <param name="stopWithin">For all of them together; each has its share, which is what its <see cref="ProcessSpec.StopWithin"/> is of the default.</param>
+internal sealed class ProcessGroup(ConsoleLog console, StateFolder state, LeftOvers leftOvers, TimeSpan stopWithin) : IAsyncDisposable
 {
-    /// <summary>What ten seconds leave when the AppHost itself needs a moment at the end.</summary>
-    private static readonly TimeSpan StopWithin = TimeSpan.FromSeconds(9);
-
     private static readonly TimeSpan HealthyWithin = TimeSpan.FromSeconds(90);
 
     private readonly List<ManagedProcess> _running = [];
@@ -38,7 +36,7 @@ internal sealed class ProcessGroup(ConsoleLog console, StateFolder state, LeftOv
         var since = TimeProvider.System.GetTimestamp();
         foreach (var process in Enumerable.Reverse(_running))
         {
-            var left = StopWithin - TimeProvider.System.GetElapsedTime(since);
+            var left = stopWithin - TimeProvider.System.GetElapsedTime(since);
             await process.StopAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero);
             process.Dispose();
         }
@@ -64,7 +62,8 @@ internal sealed class ProcessGroup(ConsoleLog console, StateFolder state, LeftOv
 
     private Task Start(ProcessSpec spec)
     {
-        var process = new ManagedProcess(spec, console, state, leftOvers);
+        var share = spec.StopWithin * (stopWithin / TimeSpan.FromSeconds(ResourceNames.Local.DefaultStopSeconds));
+        var process = new ManagedProcess(spec with { StopWithin = share }, console, state, leftOvers);
         _running.Add(process);
         return process.StartAsync();
     }
