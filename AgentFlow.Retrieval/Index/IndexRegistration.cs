@@ -28,7 +28,7 @@ public static class IndexRegistration
             var options = provider.GetService<Microsoft.Extensions.Options.IOptions<InProcessIndexOptions>>()?.Value ?? new InProcessIndexOptions();
             return qdrant is null
                 ? VectorIndex.InProcess(truth, space, options)
-                : VectorIndex.Qdrant(NewHttpClient(), qdrant, truth, space, options, provider.GetRequiredService<TimeProvider>());
+                : VectorIndex.Qdrant(NewHttpClient(qdrant), qdrant, truth, space, options, provider.GetRequiredService<TimeProvider>());
         });
         services.AddSingleton(provider => new IndexUpkeep(
             provider.GetRequiredService<VectorIndex>(),
@@ -67,10 +67,10 @@ public static class IndexRegistration
             : throw new FormatException($"QDRANT_PORT is {setting}, but must be a port from 1 to 65535.");
     }
 
-    private static HttpClient NewHttpClient() => new(new SocketsHttpHandler
+    private static HttpClient NewHttpClient(QdrantOptions qdrant) => new(new SocketsHttpHandler
     {
         PooledConnectionLifetime = TimeSpan.FromMinutes(5),
-        ConnectTimeout = TimeSpan.FromSeconds(1),
+        ConnectTimeout = qdrant.Timeout / 2,
         UseProxy = false,
         AllowAutoRedirect = false,
     })

@@ -1,7 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Net;
-using System.Net.Sockets;
 using AgentFlow.Retrieval.Index.Qdrant;
 
 namespace AgentFlow.Tests.Support;
@@ -18,7 +16,7 @@ public sealed class QdrantServer : IAsyncDisposable
 
     private readonly string folder = Directory.CreateTempSubdirectory("agentflow-qdrant-").FullName;
     private readonly string key = Convert.ToHexStringLower(System.Security.Cryptography.RandomNumberGenerator.GetBytes(16));
-    private readonly int port = FreePort();
+    private readonly int port = LoopbackPort.Take();
     private Process? process;
 
     private QdrantServer()
@@ -27,7 +25,7 @@ public sealed class QdrantServer : IAsyncDisposable
 
     public Uri Endpoint => new($"http://127.0.0.1:{port}");
 
-    public string ConnectionString => $"Endpoint={Endpoint};Key={key}";
+    public string ConnectionString => $"Endpoint={Endpoint};Key={key};Timeout=00:01:00";
 
     public string ApiKey => key;
 
@@ -56,7 +54,7 @@ public sealed class QdrantServer : IAsyncDisposable
         return server;
     }
 
-    public QdrantOptions Options(string name) => QdrantOptions.Parse(ConnectionString, name) with { Timeout = TimeSpan.FromSeconds(10) };
+    public QdrantOptions Options(string name) => QdrantOptions.Parse(ConnectionString, name);
 
     /// <summary>SIGKILL, as a crash would.</summary>
     public async Task KillAsync()
@@ -73,7 +71,7 @@ public sealed class QdrantServer : IAsyncDisposable
         var start = new ProcessStartInfo(FindBinary() ?? throw new InvalidOperationException(Missing)) { WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
         start.Environment["QDRANT__SERVICE__HOST"] = "127.0.0.1";
         start.Environment["QDRANT__SERVICE__HTTP_PORT"] = port.ToString(CultureInfo.InvariantCulture);
-        start.Environment["QDRANT__SERVICE__GRPC_PORT"] = FreePort().ToString(CultureInfo.InvariantCulture);
+        start.Environment["QDRANT__SERVICE__GRPC_PORT"] = LoopbackPort.Take().ToString(CultureInfo.InvariantCulture);
         start.Environment["QDRANT__SERVICE__API_KEY"] = key;
         start.Environment["QDRANT__STORAGE__STORAGE_PATH"] = Path.Combine(folder, "storage");
         start.Environment["QDRANT__STORAGE__SNAPSHOTS_PATH"] = Path.Combine(folder, "snapshots");
@@ -92,7 +90,7 @@ public sealed class QdrantServer : IAsyncDisposable
                 if (response.IsSuccessStatusCode)
                     return;
             }
-            catch (HttpRequestException) when (attempt < 400 && !process.HasExited)
+            catch (HttpRequestException) when (attempt < 4_000 && !process.HasExited)
             {
                 // Not listening yet.
             }
@@ -108,12 +106,5 @@ public sealed class QdrantServer : IAsyncDisposable
         if (process is not null)
             await KillAsync();
         Directory.Delete(folder, recursive: true);
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }

@@ -1,4 +1,5 @@
 using System.Data.Common;
+using System.Globalization;
 using System.Text;
 using AgentFlow.Retrieval.Embedding;
 
@@ -6,6 +7,9 @@ namespace AgentFlow.Retrieval.Index.Qdrant;
 
 public sealed record QdrantOptions
 {
+    private static readonly TimeSpan ShortestTimeout = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan LongestTimeout = TimeSpan.FromMinutes(1);
+
     /// <summary>The REST address, such as <c>http://127.0.0.1:6333</c>.</summary>
     public required Uri Endpoint { get; init; }
 
@@ -21,7 +25,10 @@ public sealed record QdrantOptions
     /// <summary>Words in a usual record: Qdrant is given finished BM25 weights, so the length that counts as average must be known before.</summary>
     public int AverageLength { get; init; } = 30;
 
-    /// <summary>Reads the form of the configuration key <c>ConnectionStrings:qdrant_http</c>: <c>Endpoint=http://host:6333;Key=secret</c>.</summary>
+    /// <summary>
+    /// Reads the form of the configuration key <c>ConnectionStrings:qdrant_http</c>: <c>Endpoint=http://host:6333;Key=secret</c>, and where the
+    /// server is far away or slow <c>;Timeout=00:00:05</c> (<see cref="Timeout"/>).
+    /// </summary>
     /// <exception cref="FormatException">The text has another form; the message says which is expected, without the key.</exception>
     public static QdrantOptions Parse(string connectionString, string name)
     {
@@ -30,7 +37,7 @@ public sealed record QdrantOptions
             var parts = new DbConnectionStringBuilder { ConnectionString = connectionString };
             if (parts.TryGetValue("Endpoint", out var endpoint) && Uri.TryCreate(endpoint.ToString(), UriKind.Absolute, out var address)
                 && (address.Scheme == Uri.UriSchemeHttp || address.Scheme == Uri.UriSchemeHttps))
-                return new QdrantOptions { Endpoint = address, ApiKey = parts.TryGetValue("Key", out var key) ? key.ToString() : null, Name = name };
+                return WithTimeout(new QdrantOptions { Endpoint = address, ApiKey = parts.TryGetValue("Key", out var key) ? key.ToString() : null, Name = name }, parts);
         }
         catch (ArgumentException)
         {
@@ -38,6 +45,15 @@ public sealed record QdrantOptions
         }
 
         throw new FormatException("Qdrant's connection string must have the form Endpoint=http://host:6333;Key=secret (Key may be left out).");
+    }
+
+    private static QdrantOptions WithTimeout(QdrantOptions options, DbConnectionStringBuilder parts)
+    {
+        if (!parts.TryGetValue("Timeout", out var text))
+            return options;
+        return TimeSpan.TryParse(text.ToString(), CultureInfo.InvariantCulture, out var timeout) && timeout >= ShortestTimeout && timeout <= LongestTimeout
+            ? options with { Timeout = timeout }
+            : throw new FormatException($"Timeout in Qdrant's connection string is {text}, but must be a time from 00:00:00.05 to 00:01:00.");
     }
 
     /// <summary>The alias that searches go to; it names the embedding space, so that vectors of two models never meet.</summary>
