@@ -5,7 +5,8 @@ namespace AgentFlow.Retrieval.Filters;
 /// <summary>
 /// Reads the filter grammar. <c>{"cat": "a", "n": {"gte": 10, "lt": 20}, "OR": [{"tag": "x"}, {"tag": {"contains": "y"}}], "NOT": {"opt": "*"}}</c>
 /// All members of an object must hold. Operators: eq ne gt gte lt lte in nin contains icontains exists; a bare value is eq, a bare list is
-/// in, a bare <c>"*"</c> is exists, null is missing. <c>metadata: {...}</c> names metadata keys that a column would hide. Pure.
+/// in, a bare <c>"*"</c> is exists, null is missing. <c>metadata: {...}</c> names metadata keys that a column
+/// would hide, or that are words of other query languages (must, should, $...). Pure.
 /// </summary>
 public static class FilterParser
 {
@@ -73,12 +74,26 @@ public static class FilterParser
                         break;
                     default:
                         var column = schema.Find(member.Name);
+                        if (column is null)
+                            RefuseForeign(member.Name, at);
                         items.AddRange(Conditions(column, column is null ? Path(member.Name, at) : [], member.Value, at));
                         break;
                 }
             }
 
             return items.Count switch { 0 => null, 1 => items[0], _ => new FilterExpression.And(items) };
+        }
+
+        /// <summary>
+        /// Words that select in other query languages, and the owner, who is never anybody's to filter by: taken for names of metadata they
+        /// would silently select something else than was meant.
+        /// </summary>
+        private static void RefuseForeign(string name, string place)
+        {
+            if (name is "owner_id" or "ownerId")
+                throw new FilterSyntaxException(place, "the owner is not part of a filter; write metadata: {...} for a key of that name");
+            if (name is "must" or "must_not" or "mustNot" or "should" or "min_should" or "minShould" || name.StartsWith('$'))
+                throw new FilterSyntaxException(place, "this is no operator here: use AND, OR and NOT, or write metadata: {...} for a key of that name");
         }
 
         private List<FilterExpression> Group(JsonElement value, string place, int depth)

@@ -69,16 +69,15 @@ public sealed class BadInputTests(ApiHost host) : IClassFixture<ApiHost>
         await RefusedAsync(row, 400, response);
     }
 
-    /// <summary>Row 41: words of other query languages are names of metadata here, and nobody's metadata has them.</summary>
     [Theory]
     [InlineData("""{"should":[]}""")]
     [InlineData("""{"owner_id":"0199a000-0000-7000-8000-000000000001"}""")]
     [InlineData("""{"must_not":[{"key":"owner_id"}]}""")]
-    public async Task A_filter_in_anothers_language_finds_nothing(string filter)
+    public async Task A_filter_in_anothers_language_is_refused(string filter)
     {
         using var response = await host.Admin.Client.PostAsync("/api/documents/search", new StringContent($$"""{"query":"x","filter":{{filter}}}""", Encoding.UTF8, "application/json"), Ct);
 
-        Assert.True(response.StatusCode is HttpStatusCode.BadRequest || (await JsonAsync(response)).GetProperty("items").GetArrayLength() == 0);
+        await RefusedAsync(41, 400, response);
     }
 
     [Theory]
@@ -235,8 +234,7 @@ public sealed class BadInputTests(ApiHost host) : IClassFixture<ApiHost>
     [Fact]
     public async Task Slow_requests_are_cut_and_idle_connections_are_capped()
     {
-        await using var strict = await ApiHost.StartAsync(new() { ["Limits:HeadersTimeout"] = "00:00:01", ["Limits:RequestTimeout"] = "00:00:01.5", ["Limits:Connections"] = "8" });
-        strict.Admin.Client.Dispose();
+        await using var strict = await ApiHost.StartAsync(new() { ["Limits:HeadersTimeout"] = "00:00:01", ["Limits:RequestTimeout"] = "00:00:01.5", ["Limits:Connections"] = "8", ["Test:NoAdmin"] = "1" });
         using var client = strict.Client();
         Assert.Equal(HttpStatusCode.OK, (await client.GetAsync("/health", Ct)).StatusCode);
 
@@ -268,7 +266,7 @@ public sealed class BadInputTests(ApiHost host) : IClassFixture<ApiHost>
         try
         {
             // Until the server has had enough: its answer waits in our buffer then.
-            for (var i = 0; i < 100 && !stream.DataAvailable; i++)
+            for (var i = 0; i < 2_000 && !stream.DataAvailable; i++)
             {
                 await stream.WriteAsync(Enumerable.Repeat((byte)'a', 30).ToArray(), Ct);
                 await Task.Delay(100, Ct);

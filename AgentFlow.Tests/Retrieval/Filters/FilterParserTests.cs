@@ -61,6 +61,10 @@ public sealed class FilterParserTests
     [InlineData("""{"n": 1e400}""", "n", "too large")]
     [InlineData("""{"a..b": 1}""", "a..b", "key is empty")]
     [InlineData("""{"opt": {"exists": 1}}""", "opt.exists", "true or false")]
+    [InlineData("""{"should": []}""", "should", "no operator here")]
+    [InlineData("""{"AND": [{"must_not": [{"key": "cat"}]}]}""", "AND[0].must_not", "no operator here")]
+    [InlineData("""{"$where": "1"}""", "$where", "no operator here")]
+    [InlineData("""{"owner_id": "019aa000-0000-7000-8000-000000000000"}""", "owner_id", "the owner is not part of a filter")]
     public void A_wrong_filter_is_refused_with_its_place(string json, string place, string message)
     {
         Assert.Null(FilterParser.Parse(JsonDocument.Parse(json).RootElement, FilterFixture.Schema, out var error));
