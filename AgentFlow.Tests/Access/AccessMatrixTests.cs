@@ -167,7 +167,7 @@ public sealed class AccessMatrixTests(ApiHost host) : IClassFixture<ApiHost>
         }
 
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(Ct);
-        limit.CancelAfter(TimeSpan.FromSeconds(30));
+        limit.CancelAfter(Patience.Limit);
         using var response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, limit.Token);
         return response.StatusCode;
     }

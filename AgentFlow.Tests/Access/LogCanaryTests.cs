@@ -76,7 +76,7 @@ public sealed class LogCanaryTests
         await SendAsync(user.Client, HttpMethod.Patch, "/api/auth/me", $$"""{"displayName":"{{Content}}"}""");
         using var file = new MultipartFormDataContent { { new StringContent($"All about {Content}.", Encoding.UTF8, "text/plain"), "file", $"{Content}.txt" } };
         await user.Client.PostAsync("/api/documents", file, Ct);
-        await Task.Delay(1_000, Ct);
+        await Patience.UntilAsync(async () => await user.Client.GetStringAsync("/api/documents", Ct), list => list.Contains("\"ready\"", StringComparison.Ordinal), "the file's ingestion");
         await client.PostAsJsonAsync("/api/auth/refresh", new RefreshRequest { RefreshToken = user.Tokens.RefreshToken }, ContractJson.Options, Ct);
         await client.PostAsJsonAsync("/api/auth/refresh", new RefreshRequest { RefreshToken = user.Tokens.RefreshToken }, ContractJson.Options, Ct);
         await user.Client.GetAsync("/api/auth/me", Ct);

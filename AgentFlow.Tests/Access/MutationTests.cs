@@ -52,7 +52,7 @@ public sealed class MutationTests(FullHost full) : IClassFixture<FullHost>
             try
             {
                 using var limit = CancellationTokenSource.CreateLinkedTokenSource(Ct);
-                limit.CancelAfter(TimeSpan.FromSeconds(30));
+                limit.CancelAfter(Patience.Limit);
                 using var response = await user.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, limit.Token);
                 if ((int)response.StatusCode is 500 or 505 or 506 or 508)
                 {

@@ -140,19 +140,11 @@ public sealed class SwapTests(FullHost full) : IClassFixture<FullHost>
     /// <summary>Its document is ready and nothing changes by itself any more.</summary>
     private static async Task SettledAsync(Belongings victim)
     {
-        for (var i = 0; i < 400; i++)
-        {
-            var status = JsonElement.Parse(await victim.Owner.Client.GetStringAsync($"/api/documents/{victim.Document}", Ct)).GetProperty("status").GetString();
-            if (status is "ready" or "failed")
-            {
-                Assert.Equal("ready", status);
-                return;
-            }
-
-            await Task.Delay(50, Ct);
-        }
-
-        Assert.Fail("The document was not ready in time.");
+        var status = await Patience.UntilAsync(
+            async () => JsonElement.Parse(await victim.Owner.Client.GetStringAsync($"/api/documents/{victim.Document}", Ct)).GetProperty("status").GetString(),
+            status => status is "ready" or "failed",
+            "the victim's document");
+        Assert.Equal("ready", status);
     }
 
     private static async Task<HttpResponseMessage> SendAsync(HttpClient client, string method, string path, RouteEndpoint endpoint)

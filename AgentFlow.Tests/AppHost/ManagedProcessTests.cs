@@ -1,4 +1,5 @@
 using AgentFlow.AppHost.Local;
+using AgentFlow.Tests.Support;
 
 namespace AgentFlow.Tests.AppHost;
 
@@ -27,20 +28,18 @@ public sealed class ManagedProcessTests : IAsyncLifetime
     {
         var starts = new SemaphoreSlim(0);
         var ids = new List<int>();
-        using var process = Process("echo started; sleep 60", id =>
+        using var process = Process("echo started; sleep 6000", id =>
         {
             ids.Add(id);
             starts.Release();
         });
         await process.StartAsync();
         await starts.WaitAsync(TestContext.Current.CancellationToken);
-        while (Lines().Length < 1)
-            await Task.Delay(10, TestContext.Current.CancellationToken);
+        await Patience.UntilAsync(() => Task.FromResult(Lines().Length), lines => lines == 1, "its line in the log");
         Native.Signal(ids[0], Native.SigKill);
         await starts.WaitAsync(TestContext.Current.CancellationToken);
-        while (Lines().Length < 2)
-            await Task.Delay(10, TestContext.Current.CancellationToken);
-        await process.StopAsync(TimeSpan.FromSeconds(5));
+        await Patience.UntilAsync(() => Task.FromResult(Lines().Length), lines => lines == 2, "its second line in the log");
+        await process.StopAsync(TimeSpan.FromSeconds(30));
         Assert.Equal(2, ids.Distinct().Count());
         Assert.Equal(["started", "started"], Lines().Select(line => line.Split(' ')[1]));
     }
@@ -57,24 +56,22 @@ public sealed class ManagedProcessTests : IAsyncLifetime
     public async Task A_process_that_ignores_the_request_to_stop_is_killed_with_its_children()
     {
         var id = 0;
-        using var process = Process("trap '' TERM; sleep 60 & while :; do wait; done", started => id = started);
+        using var process = Process("trap '' TERM; sleep 6000 & while :; do wait; done", started => id = started);
         await process.StartAsync();
         await process.StopAsync(TimeSpan.FromMilliseconds(200));
-        Assert.Empty(GroupOf(id));
+        await Patience.UntilAsync(() => Task.FromResult(string.Join(' ', GroupOf(id))), left => left.Length == 0, "the end of the whole group");
     }
 
     [Fact]
     public async Task A_process_leads_a_session_of_its_own()
     {
         var id = 0;
-        using var process = Process("sleep 60", started => id = started);
+        using var process = Process("sleep 6000", started => id = started);
         await process.StartAsync();
 
         // Between the fork and setsid the child is still in our session, for a moment.
-        for (var looks = 0; looks < 500 && await SessionOfAsync(id) != id; looks++)
-            await Task.Delay(10, TestContext.Current.CancellationToken);
-        Assert.Equal(id, await SessionOfAsync(id));
-        await process.StopAsync(TimeSpan.FromSeconds(5));
+        await Patience.UntilAsync(() => SessionOfAsync(id), session => session == id, $"the session of {id}");
+        await process.StopAsync(TimeSpan.FromSeconds(30));
     }
 
     private static async Task<int> SessionOfAsync(int id)

@@ -32,8 +32,8 @@ public sealed class PostgresClusterTests : IAsyncLifetime
                     return Task.FromResult(_cluster.IsReady(guard));
                 },
                 StopsByPipe = true,
-                StopWithin = TimeSpan.FromSeconds(10),
-                StartPatience = TimeSpan.FromSeconds(10),
+                StopWithin = TimeSpan.FromMinutes(2),
+                StartPatience = TimeSpan.FromMinutes(2),
             },
             _console,
             _state,
@@ -43,7 +43,7 @@ public sealed class PostgresClusterTests : IAsyncLifetime
 
     public async ValueTask DisposeAsync()
     {
-        await _server.StopAsync(TimeSpan.FromSeconds(10));
+        await _server.StopAsync(TimeSpan.FromMinutes(2));
         _server.Dispose();
         _state.Dispose();
         await _console.DisposeAsync();
@@ -79,9 +79,7 @@ public sealed class PostgresClusterTests : IAsyncLifetime
         var server = int.Parse((await File.ReadAllLinesAsync(_folder["state/postgres/postmaster.pid"], TestContext.Current.CancellationToken))[0], System.Globalization.CultureInfo.InvariantCulture);
         var before = _guard;
         Native.Signal(server, Native.SigKill);
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-        while (_guard == before || !_cluster.IsReady(_guard))
-            await Task.Delay(50, limit.Token);
+        await Support.Patience.UntilAsync(() => Task.FromResult(_guard != before && _cluster.IsReady(_guard)), "the server's second start");
         Assert.Equal("42", await AskAsync("select answer from kept"));
     }
 

@@ -23,5 +23,20 @@ internal sealed class TemporaryFolder : IDisposable
         return path;
     }
 
-    public void Dispose() => Directory.Delete(Path, recursive: true);
+    /// <summary>A process that is just ending can still write one last file.</summary>
+    public void Dispose()
+    {
+        for (var tries = 0; ; tries++)
+        {
+            try
+            {
+                Directory.Delete(Path, recursive: true);
+                return;
+            }
+            catch (IOException) when (tries < 200 && Directory.Exists(Path))
+            {
+                Thread.Sleep(50);
+            }
+        }
+    }
 }

@@ -8,7 +8,7 @@ internal sealed class Browser : IAsyncDisposable
     private const string Executable = "/usr/bin/chromium";
 
     /// <summary>How long a page may take for anything: generous, because a test machine has other work.</summary>
-    private const float PatienceMs = 30_000;
+    private const float PatienceMs = 120_000;
 
     /// <summary>Root can have no sandbox; the rest keeps the browser from calling strangers.</summary>
     private static readonly string[] Flags =

@@ -16,7 +16,7 @@ internal sealed partial class RunningAgentFlow : IAsyncDisposable
 
     private const int ShownLines = 60;
 
-    private static readonly TimeSpan ReadyWithin = TimeSpan.FromSeconds(90);
+    private static readonly TimeSpan ReadyWithin = TimeSpan.FromMinutes(5);
 
     private readonly string _mark = Guid.NewGuid().ToString("N");
     private readonly string _state;
@@ -42,6 +42,7 @@ internal sealed partial class RunningAgentFlow : IAsyncDisposable
         start.Environment["AGENTFLOW_WEB_PORT"] = "0";
         start.Environment["AGENTFLOW_API_PORT"] = "0";
         start.Environment["AGENTFLOW_MEMORY_PORT"] = "0";
+        start.Environment["AGENTFLOW_STOP_SECONDS"] = "300";
         start.Environment[MarkName] = _mark;
         foreach (var (key, value) in settings)
             start.Environment[key] = value;
@@ -92,13 +93,15 @@ internal sealed partial class RunningAgentFlow : IAsyncDisposable
         return (running._process.ExitCode, string.Join('\n', running.Lines));
     }
 
-    /// <summary>SIGTERM; returns how long it took and the exit code.</summary>
-    public async Task<(TimeSpan Took, int ExitCode)> TerminateAsync()
+    /// <summary>SIGTERM; returns the exit code. How long it took is shown with the test's output; no test depends on it.</summary>
+    public async Task<int> TerminateAsync()
     {
         var since = Stopwatch.GetTimestamp();
         Native.Signal(_process.Id, Native.SigTerm);
         await _process.WaitForExitAsync(TestContext.Current.CancellationToken);
-        return (Stopwatch.GetElapsedTime(since), _process.ExitCode);
+        await _reading;
+        TestContext.Current.TestOutputHelper?.WriteLine($"Stopped within {Stopwatch.GetElapsedTime(since).TotalSeconds:0.0} s.");
+        return _process.ExitCode;
     }
 
     /// <summary>SIGKILL of the AppHost alone: nothing of it runs any more that could clean up.</summary>
@@ -108,29 +111,24 @@ internal sealed partial class RunningAgentFlow : IAsyncDisposable
         await _process.WaitForExitAsync(TestContext.Current.CancellationToken);
     }
 
-    /// <summary>The process of one of our services, by its assembly's name.</summary>
+    /// <summary>The process of one of our services, by its assembly's name: the oldest, since a service can be about to start a child, which has its name until then.</summary>
     public int ServiceProcess(string project) =>
-        Descendants().Single(each => CommandLine(each).Contains(project + ".dll", StringComparison.Ordinal));
+        Descendants().Where(each => CommandLine(each).Contains(project + ".dll", StringComparison.Ordinal)).MinBy(Native.StartTime);
 
     public IReadOnlyDictionary<string, string> EnvironmentOf(string project) =>
         Read(ServiceProcess(project), "environ").Split('\0', StringSplitOptions.RemoveEmptyEntries)
             .Select(each => each.Split('=', 2)).ToDictionary(each => each[0], each => each[1], StringComparer.Ordinal);
 
-    /// <summary>What is alive of everything that this AppHost has started, as command lines.</summary>
-    public async Task<IReadOnlyList<string>> WhatIsLeftAsync(TimeSpan within)
-    {
-        var since = Stopwatch.GetTimestamp();
-        while (Descendants().Any() && Stopwatch.GetElapsedTime(since) < within)
-            await Task.Delay(20, TestContext.Current.CancellationToken);
-        return [.. Descendants().Select(each => $"{each} {CommandLine(each)}")];
-    }
+    /// <summary>Until nothing is alive of all that this AppHost has started.</summary>
+    public Task NothingIsLeftAsync() => Support.Patience.UntilAsync(
+        () => Task.FromResult(string.Join('\n', Descendants().Select(each => $"{each} {CommandLine(each)}"))), left => left.Length == 0, "nothing of AgentFlow runs");
 
     public async ValueTask DisposeAsync()
     {
         if (!_process.HasExited)
         {
             Native.Signal(_process.Id, Native.SigTerm);
-            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(15));
+            using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(2));
             try
             {
                 await _process.WaitForExitAsync(limit.Token);

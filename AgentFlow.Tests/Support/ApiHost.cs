@@ -131,7 +131,8 @@ public sealed class ApiHost : IAsyncLifetime
         {
             builder.Environment.EnvironmentName = "Development";
             builder.WebHost.UseUrls("http://127.0.0.1:0");
-            builder.Logging.ClearProviders();
+                HostLog.AddTo(builder);
+            builder.Configuration.AddInMemoryCollection(Patience.Settings);
             builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>
             {
                 ["ConnectionStrings:agentflow-memory"] = database,
@@ -148,7 +149,7 @@ public sealed class ApiHost : IAsyncLifetime
     /// <summary>A client without credentials. No redirects, no cookies.</summary>
     public HttpClient Client(string? bearer = null)
     {
-        var client = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, UseProxy = false }) { BaseAddress = Address };
+        var client = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, UseProxy = false }) { BaseAddress = Address, Timeout = TimeSpan.FromMinutes(5) };
         if (bearer is not null)
         {
             client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", bearer);
@@ -173,8 +174,9 @@ public sealed class ApiHost : IAsyncLifetime
     {
         builder.Environment.EnvironmentName = settings.GetValueOrDefault("Test:Environment") ?? "Development";
         builder.WebHost.UseUrls("http://127.0.0.1:0");
-        builder.Logging.ClearProviders();
         builder.Services.AddSingleton(RouteCoverage.Recorder("api"));
+        HostLog.AddTo(builder);
+        builder.Configuration.AddInMemoryCollection(Patience.Settings);
         builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>
         {
             ["ConnectionStrings:agentflow-api"] = ConnectionString,

@@ -31,10 +31,12 @@ public sealed class FoundationHost : IAsyncDisposable
     {
         connectionString ??= await PostgresCluster.Shared.CreateDatabaseAsync();
         var builder = WebApplication.CreateSlimBuilder();
+        HostLog.AddTo(builder);
+        builder.Configuration.AddInMemoryCollection(Patience.Settings);
         builder.Configuration.AddInMemoryCollection([KeyValuePair.Create("ConnectionStrings:foundation", (string?)connectionString)]);
         builder.WebHost.UseTestServer();
         builder.AddServiceDefaults("foundation");
-        builder.Logging.SetMinimumLevel(LogLevel.None);
+        builder.Logging.SetMinimumLevel(LogLevel.Warning);
         builder.AddPostgres("foundation", typeof(FoundationHost).Assembly);
         configure?.Invoke(builder);
         var app = builder.Build();

@@ -119,7 +119,7 @@ public static class IngestionSoak
         foreach (var status in (BackgroundTaskStatus[])[BackgroundTaskStatus.Queued, BackgroundTaskStatus.Running])
         {
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
-            limit.CancelAfter(TimeSpan.FromSeconds(30));
+            limit.CancelAfter(Patience);
             while (await api.Http.GetFromJsonAsync<Page<BackgroundTask>>($"/api/tasks?status={status.ToString().ToLowerInvariant()}", ContractJson.Options, ct) is { Items.Count: > 0 } stuck)
             {
                 if (limit.IsCancellationRequested)

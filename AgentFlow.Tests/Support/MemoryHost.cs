@@ -36,14 +36,15 @@ public sealed class MemoryHost : IAsyncDisposable
         connectionString ??= await PostgresCluster.Shared.CreateDatabaseAsync();
         var app = MemoryServiceApplication.Build(["--urls", "http://127.0.0.1:0", "--environment", "Production"], builder =>
         {
+            HostLog.AddTo(builder);
+            builder.Configuration.AddInMemoryCollection(Patience.Settings);
             builder.Configuration.AddInMemoryCollection(
             [
                 KeyValuePair.Create("ConnectionStrings:agentflow-memory", (string?)connectionString),
                 KeyValuePair.Create("Auth:Keys", (string?)AuthKeys),
-                KeyValuePair.Create("Logging:LogLevel:Default", (string?)(Environment.GetEnvironmentVariable("AGENTFLOW_TEST_LOGS") ?? "None")),
+                KeyValuePair.Create("Logging:LogLevel:Default", (string?)"Warning"),
                 .. settings.Select(setting => KeyValuePair.Create(setting.Key, (string?)setting.Value)),
             ]);
-            builder.Logging.ClearProviders();
             builder.Services.AddSingleton(RouteCoverage.Recorder("memory"));
             configure?.Invoke(builder);
         });

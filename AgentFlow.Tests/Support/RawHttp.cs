@@ -16,7 +16,7 @@ internal sealed record RawHttp(int Status, string Head, string Body, bool Closed
     {
         using var client = new TcpClient { NoDelay = true };
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
-        deadline.CancelAfter(limit ?? TimeSpan.FromSeconds(10));
+        deadline.CancelAfter(limit ?? TimeSpan.FromMinutes(2));
         await client.ConnectAsync(server.Host, server.Port, deadline.Token);
         await using var stream = client.GetStream();
         try

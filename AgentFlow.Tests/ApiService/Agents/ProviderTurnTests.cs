@@ -184,8 +184,7 @@ public sealed class ProviderTurnTests(ProviderTurns shared) : IClassFixture<Prov
         _turns.Provider.Enqueue(Script.Say("Nice to meet you."));
         await _turns.AskAsync("My name is Alice and I live in Lisbon.");
 
-        while (await _turns.CountAsync($"select count(*) from memories where owner_id = '{_turns.User.Id}'", memory: true) == 0)
-            await Task.Delay(50, Limit);
+        await Patience.UntilAsync(() => _turns.CountAsync($"select count(*) from memories where owner_id = '{_turns.User.Id}'", memory: true), count => count > 0, "what was learnt");
         _turns.Provider.Enqueue(Script.Say("Lisbon."));
         var events = await _turns.AskAsync("Where do I live?");
 

@@ -46,7 +46,6 @@ internal sealed class TurnFixture : IAsyncDisposable
             ["Auth:Keys"] = MemoryHost.AuthKeys,
             ["services:memory:http:0"] = turns.Memory.Address.ToString(),
             ["Agents:Path"] = turns._agents,
-            ["Recall:Deadline"] = "00:00:30",
             ["Models:Extractive:WordsPerSecond"] = "0",
         };
         if (withProvider)
@@ -87,14 +86,12 @@ internal sealed class TurnFixture : IAsyncDisposable
         using var form = new MultipartFormDataContent { { file, "file", name } };
         using var response = await User.Client.PostAsync("/api/documents", form, Limit);
         var id = (await response.Content.ReadFromJsonAsync<UploadResponse>(ContractJson.Options, Limit))!.Items[0].Id!.Value;
-        while (true)
-        {
-            var document = await User.Client.GetFromJsonAsync<DocumentSummary>($"/api/documents/{id}", ContractJson.Options, Limit);
-            Assert.NotEqual(DocumentStatus.Failed, document!.Status);
-            if (document.Status == DocumentStatus.Ready)
-                return id;
-            await Task.Delay(20, Limit);
-        }
+        var document = await Patience.UntilAsync(
+            () => User.Client.GetFromJsonAsync<DocumentSummary>($"/api/documents/{id}", ContractJson.Options, Limit),
+            document => document!.Status is DocumentStatus.Ready or DocumentStatus.Failed,
+            $"the ingestion of {name}");
+        Assert.Equal(DocumentStatus.Ready, document!.Status);
+        return id;
     }
 
     /// <summary>One number from a service's database, past its roles.</summary>

@@ -27,7 +27,7 @@ public sealed class CollectionTests(ApiHost host) : IClassFixture<ApiHost>
         using var grant = await owner.Client.PostAsJsonAsync($"/api/collections/{collection.Id}/members", new CollectionMemberRequest(member.Id), ContractJson.Options, Ct);
         Assert.Equal(HttpStatusCode.NoContent, grant.StatusCode);
 
-        var hit = Assert.Single(await UntilAsync(() => theirs.SearchAsync("lighthouse keeper"), hits => hits.Count > 0));
+        var hit = Assert.Single(await Patience.UntilAsync(() => theirs.SearchAsync("lighthouse keeper"), hits => hits.Count > 0, "what was shared"));
         Assert.Equal((shared.Id, hit.Text), (hit.DocumentId, await theirs.TextAsync(shared.Id, hit.Start, hit.End)));
         using var content = await theirs.Http.GetAsync($"/api/documents/{shared.Id}/content", Ct);
         using var foreign = await theirs.Http.GetAsync($"/api/documents/{kept.Id}", Ct);
@@ -53,7 +53,7 @@ public sealed class CollectionTests(ApiHost host) : IClassFixture<ApiHost>
         await PutAsync(owner, $"/api/collections/{collection.Id}/documents/{inside.Id}");
 
         var filter = JsonElement.Parse($$"""{"collection": "{{collection.Id}}"}""");
-        var hits = await UntilAsync(async () => (await client.AnswerAsync(new DocumentSearchRequest { Query = "barley", Filter = filter })).Items, found => found.Count > 0);
+        var hits = await Patience.UntilAsync(async () => (await client.AnswerAsync(new DocumentSearchRequest { Query = "barley", Filter = filter })).Items, found => found.Count > 0, "the barley");
 
         Assert.Equal(["in.txt"], hits.Select(hit => hit.DocumentName));
         Assert.Equal(["in.txt"], (await client.Http.GetFromJsonAsync<Page<DocumentSummary>>($"/api/documents?collection={collection.Id}", ContractJson.Options, Ct))!.Items.Select(each => each.Name));
@@ -101,7 +101,7 @@ public sealed class CollectionTests(ApiHost host) : IClassFixture<ApiHost>
         using var patch = await client.Http.PatchAsJsonAsync($"/api/documents/{document.Id}", new PatchDocumentRequest { Tags = ["kitchen"] }, ContractJson.Options, Ct);
         Assert.Equal(["kitchen"], (await patch.Content.ReadFromJsonAsync<DocumentSummary>(ContractJson.Options, Ct))!.Tags);
         var filter = JsonElement.Parse("""{"tag": "kitchen"}""");
-        Assert.NotEmpty(await UntilAsync(async () => (await client.AnswerAsync(new DocumentSearchRequest { Query = "soup", Filter = filter })).Items, found => found.Count > 0));
+        Assert.NotEmpty(await Patience.UntilAsync(async () => (await client.AnswerAsync(new DocumentSearchRequest { Query = "soup", Filter = filter })).Items, found => found.Count > 0, "the soup"));
         using var wrong = await client.Http.PatchAsJsonAsync($"/api/documents/{document.Id}", new PatchDocumentRequest { Tags = [""] }, ContractJson.Options, Ct);
         using var foreign = await (await host.RegisterAsync()).Client.PatchAsJsonAsync($"/api/documents/{document.Id}", new PatchDocumentRequest { Name = "x" }, ContractJson.Options, Ct);
         using var cancelled = await client.Http.PostAsync($"/api/documents/{document.Id}/cancel", null, Ct);
@@ -137,7 +137,7 @@ public sealed class CollectionTests(ApiHost host) : IClassFixture<ApiHost>
 
         using var fetched = await open.Admin.Client.PostAsJsonAsync("/api/documents/url", new IngestUrlRequest($"{site.Urls.First()}/page.html"), ContractJson.Options, Ct);
         Assert.Equal(HttpStatusCode.Created, fetched.StatusCode);
-        var hits = await UntilAsync(() => new DocumentClient(open.Admin).SearchAsync("pilot boards"), found => found.Count > 0);
+        var hits = await Patience.UntilAsync(() => new DocumentClient(open.Admin).SearchAsync("pilot boards"), found => found.Count > 0, "the fetched page");
         Assert.Contains("The pilot boards at noon.", hits[0].Text, StringComparison.Ordinal);
     }
 
@@ -172,17 +172,4 @@ public sealed class CollectionTests(ApiHost host) : IClassFixture<ApiHost>
 
     private static async Task<IReadOnlyList<Collection>> ListAsync(TestUser user) =>
         (await user.Client.GetFromJsonAsync<Page<Collection>>("/api/collections", ContractJson.Options, Ct))!.Items;
-
-    private static async Task<T> UntilAsync<T>(Func<Task<T>> read, Func<T, bool> holds)
-    {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(Ct);
-        limit.CancelAfter(TimeSpan.FromSeconds(20));
-        while (true)
-        {
-            var value = await read();
-            if (holds(value))
-                return value;
-            await Task.Delay(20, limit.Token);
-        }
-    }
 }

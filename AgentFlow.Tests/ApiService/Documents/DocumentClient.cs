@@ -12,7 +12,7 @@ namespace AgentFlow.Tests.ApiService.Documents;
 /// <summary>The document routes as a test speaks to them.</summary>
 internal sealed class DocumentClient(TestUser user)
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Limit = Patience.Limit;
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 

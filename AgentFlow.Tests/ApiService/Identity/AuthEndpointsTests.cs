@@ -4,6 +4,7 @@ using System.Text.Json;
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Auth;
 using AgentFlow.Tests.Support;
+using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
 
 namespace AgentFlow.Tests.ApiService.Identity;
@@ -94,7 +95,8 @@ public sealed class AuthEndpointsTests(ApiHost host) : IClassFixture<ApiHost>
     [Fact]
     public async Task Wrong_sign_ins_are_slowed_for_the_guesser_only_and_before_hashing()
     {
-        await using var strict = await ApiHost.StartAsync(new() { ["Limits:SignInsPerAccountAndAddress"] = "3" });
+        await using var strict = await ApiHost.StartAsync(
+            new() { ["Limits:SignInsPerAccountAndAddress"] = "3" }, builder => builder.Services.AddSingleton<TimeProvider>(new StoppedClock()));
         var (victim, other) = (await strict.RegisterAsync("victim"), await strict.RegisterAsync("other"));
         using var client = strict.Client();
         for (var i = 0; i < 3; i++)

@@ -95,10 +95,11 @@ public sealed class FailoverTests : IAsyncLifetime
     public async Task Silence_before_the_first_and_between_tokens_ends_at_its_limit()
     {
         var options = Options(_first);
-        options.FirstTokenTimeout = options.InterTokenTimeout = TimeSpan.FromMilliseconds(150);
+        options.FirstTokenTimeout = TimeSpan.FromMilliseconds(150);
         _first.Enqueue(new Script { Steps = [new ScriptStep.Stall()] }, Script.SayThenStall("Hel"));
 
         Assert.Equal("second", Text(await ReadAsync(Failover(Route(options), Route(Options(_second))), Limit)));
+        (options.FirstTokenTimeout, options.InterTokenTimeout) = (TimeSpan.FromMinutes(1), TimeSpan.FromMilliseconds(150));
         var e = await Assert.ThrowsAsync<ModelException>(() => ReadAsync(Failover(Route(options)), Limit));
 
         Assert.Equal(ModelFault.Timeout, e.Fault);

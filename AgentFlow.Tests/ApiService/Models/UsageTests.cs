@@ -19,10 +19,17 @@ public sealed class UsageTests
             withProvider: true,
             ""","limits":{"outputTokens":100}""",
             ("Budgets:TokensPerDay", "1000"), ("Models:Providers:0:Endpoint", ""), ("Models:Providers:0:Model", "scripted"), ("Models:Providers:0:InputPrice", "1000"), ("Models:Providers:0:OutputPrice", "2000"));
-        turns.Provider.Respond = _ => Script.Say(TimeSpan.FromMilliseconds(300), TimeSpan.Zero, "one", " two");
+        var goOn = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var answer = Script.Say("one", " two");
+        turns.Provider.Respond = _ => answer with { Steps = [new ScriptStep.Gate(goOn.Task), .. answer.Steps] };
 
-        var answers = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => turns.User.Client.PostAsJsonAsync(
-            "/api/v1/chat/query", new QueryRequest { Question = "Well?" }, ContractJson.Options, Limit)));
+        var asking = Enumerable.Range(0, 20).Select(_ => turns.User.Client.PostAsJsonAsync(
+            "/api/v1/chat/query", new QueryRequest { Question = "Well?" }, ContractJson.Options, Limit)).ToArray();
+
+        // Nothing is used up, and so nothing given back, before each of them is refused or at the provider.
+        await Patience.UntilAsync(() => Task.FromResult(asking.Count(one => one.IsCompleted) + turns.Provider.OpenCount), count => count == 20, "20 decisions");
+        goOn.SetResult();
+        var answers = await Task.WhenAll(asking);
 
         var accepted = answers.Count(a => a.StatusCode == HttpStatusCode.OK);
         Assert.InRange(accepted, 1, 9);

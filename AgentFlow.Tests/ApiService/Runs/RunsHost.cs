@@ -19,6 +19,7 @@ using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
 namespace AgentFlow.Tests.ApiService.Runs;
@@ -36,7 +37,7 @@ internal sealed class RunsHost : IAsyncDisposable
     {
         _app = app;
         Address = new(address);
-        Client = new() { BaseAddress = Address, Timeout = TimeSpan.FromSeconds(60) };
+        Client = new() { BaseAddress = Address, Timeout = TimeSpan.FromMinutes(5) };
         Client.DefaultRequestHeaders.Add("X-Owner", Owner.ToString());
     }
 
@@ -55,11 +56,12 @@ internal sealed class RunsHost : IAsyncDisposable
     public static async Task<RunsHost> StartAsync(string connectionString, AgentRun agent, params (string Key, string Value)[] settings)
     {
         var builder = WebApplication.CreateBuilder(new WebApplicationOptions { EnvironmentName = "Testing" });
+        HostLog.AddTo(builder);
+        builder.Configuration.AddInMemoryCollection(Patience.Settings);
         builder.Configuration.AddInMemoryCollection(
             settings.Prepend(("ConnectionStrings:agentflow-api", connectionString)).Prepend(("Auth:Keys", SigningKey)).Select(pair => KeyValuePair.Create(pair.Item1, (string?)pair.Item2)));
         builder.AddServiceDefaults("agentflow-api");
         builder.AddPostgres("agentflow-api", typeof(RunLog).Assembly);
-        builder.Logging.ClearProviders();
         builder.Services.AddSingleton<LogLines>().AddSingleton<ILoggerProvider>(provider => provider.GetRequiredService<LogLines>());
         builder.Services.AddRuns().AddChat();
         builder.Services.AddSingleton(agent).AddSingleton<ChooseAgent>((_, slug, model, _) =>
@@ -67,6 +69,7 @@ internal sealed class RunsHost : IAsyncDisposable
         builder.Services.AddAuthorization(Policies.Add).AddSingleton<IAuthorizationHandler, HeaderAuthorization>();
         builder.Services.AddAuthentication();
         builder.AddTokens();
+        builder.Services.PostConfigure<HostOptions>(options => options.ShutdownTimeout = Patience.Limit);
         builder.WebHost.UseUrls("http://127.0.0.1:0");
         var app = builder.Build();
         app.UseServiceDefaults();

@@ -6,6 +6,7 @@ using System.Text.Json;
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Chat;
 using AgentFlow.Tests.Support;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace AgentFlow.Tests.ApiService.Sockets;
 
@@ -75,15 +76,17 @@ public sealed class ChatSocketTests(ApiHost host) : IClassFixture<ApiHost>
     [Fact]
     public async Task Floods_binary_and_endless_messages_close_the_socket()
     {
-        Assert.Equal(WebSocketCloseStatus.MessageTooBig, await ClosedByAsync(async socket =>
+        // However slowly this machine sends, it all counts as one second's frames.
+        await using var still = await ApiHost.StartAsync([], builder => builder.Services.AddSingleton<TimeProvider>(new StoppedClock()));
+        Assert.Equal(WebSocketCloseStatus.MessageTooBig, await ClosedByAsync(still, async socket =>
         {
             var block = new byte[16_384];
             Array.Fill(block, (byte)' ');
             for (var i = 0; i < 20; i++)
                 await socket.SendAsync(block, WebSocketMessageType.Text, endOfMessage: false, Ct);
         }));
-        Assert.Equal(WebSocketCloseStatus.InvalidMessageType, await ClosedByAsync(socket => socket.SendAsync(new byte[1], WebSocketMessageType.Binary, true, Ct)));
-        Assert.Equal(WebSocketCloseStatus.PolicyViolation, await ClosedByAsync(async socket =>
+        Assert.Equal(WebSocketCloseStatus.InvalidMessageType, await ClosedByAsync(still, socket => socket.SendAsync(new byte[1], WebSocketMessageType.Binary, true, Ct)));
+        Assert.Equal(WebSocketCloseStatus.PolicyViolation, await ClosedByAsync(still, async socket =>
         {
             for (var i = 0; i < 500; i++)
                 await socket.SendAsync(Array.Empty<byte>(), WebSocketMessageType.Text, endOfMessage: false, Ct);
@@ -111,9 +114,9 @@ public sealed class ChatSocketTests(ApiHost host) : IClassFixture<ApiHost>
         return socket.CloseStatus;
     }
 
-    private async Task<WebSocketCloseStatus?> ClosedByAsync(Func<ClientWebSocket, Task> misbehave)
+    private async Task<WebSocketCloseStatus?> ClosedByAsync(ApiHost host, Func<ClientWebSocket, Task> misbehave)
     {
-        using var socket = await OpenAsync(host.Admin);
+        using var socket = await OpenAsync(host.Admin, host);
         try
         {
             await misbehave(socket);
@@ -129,16 +132,16 @@ public sealed class ChatSocketTests(ApiHost host) : IClassFixture<ApiHost>
     private async Task<HttpStatusCode> RefusalAsync(string ticket, string? origin = null)
     {
         using var socket = Create(origin);
-        await Assert.ThrowsAsync<WebSocketException>(() => socket.ConnectAsync(AddressOf(ticket), Ct));
+        await Assert.ThrowsAsync<WebSocketException>(() => socket.ConnectAsync(AddressOf(ticket, host), Ct));
         return socket.HttpStatusCode;
     }
 
-    private async Task<ClientWebSocket> OpenAsync(TestUser user) => await ConnectAsync(await TicketAsync(user));
+    private async Task<ClientWebSocket> OpenAsync(TestUser user, ApiHost? at = null) => await ConnectAsync(await TicketAsync(user), at: at);
 
-    private async Task<ClientWebSocket> ConnectAsync(string ticket, string? origin = null)
+    private async Task<ClientWebSocket> ConnectAsync(string ticket, string? origin = null, ApiHost? at = null)
     {
         var socket = Create(origin);
-        await socket.ConnectAsync(AddressOf(ticket), Ct);
+        await socket.ConnectAsync(AddressOf(ticket, at ?? host), Ct);
         return socket;
     }
 
@@ -151,7 +154,7 @@ public sealed class ChatSocketTests(ApiHost host) : IClassFixture<ApiHost>
         return socket;
     }
 
-    private Uri AddressOf(string ticket) => new($"ws://{host.Address.Authority}/ws/chat?ticket={ticket}");
+    private static Uri AddressOf(string ticket, ApiHost host) => new($"ws://{host.Address.Authority}/ws/chat?ticket={ticket}");
 
     private static async Task<string> TicketAsync(TestUser user)
     {

@@ -177,7 +177,7 @@ public sealed class TaskEndpointsTests(ApiHost host) : IClassFixture<ApiHost>
     private static async Task<BackgroundTask> EndAsync(TestUser user, TaskId id)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(Ct);
-        limit.CancelAfter(TimeSpan.FromSeconds(60));
+        limit.CancelAfter(Patience.Limit);
         while (true)
         {
             var task = (await user.Client.GetFromJsonAsync<BackgroundTask>($"/api/tasks/{id}", ContractJson.Options, limit.Token))!;

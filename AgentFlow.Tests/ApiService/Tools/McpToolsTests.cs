@@ -53,11 +53,8 @@ public sealed class McpToolsTests
         Assert.Equal(new ToolFailure("No such city.", "INTERNAL_ERROR", true), Assert.Single(events.OfType<ToolReturned>()).Error);
     }
 
-    private static async Task UntilAsync(TurnFixture turns, Func<IReadOnlyCollection<Tool>, bool> holds)
-    {
-        while (!holds(turns.Api.Services.GetRequiredService<McpTools>().Tools))
-            await Task.Delay(20, Limit);
-    }
+    private static Task UntilAsync(TurnFixture turns, Func<IReadOnlyCollection<Tool>, bool> holds) =>
+        Patience.UntilAsync(() => Task.FromResult(turns.Api.Services.GetRequiredService<McpTools>().Tools), tools => holds(tools), "the server's tools");
 
     /// <summary>A streamable HTTP server with one tool, answering in plain JSON.</summary>
     private sealed class McpTestServer(WebApplication app) : IAsyncDisposable

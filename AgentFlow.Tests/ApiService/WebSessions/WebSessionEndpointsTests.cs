@@ -74,6 +74,8 @@ public sealed class WebSessionEndpointsTests(ApiHost host) : IClassFixture<ApiHo
     {
         using var anonymous = host.Client();
         Assert.Equal(HttpStatusCode.Unauthorized, (await anonymous.GetAsync("/internal/web/keys", Ct)).StatusCode);
+
+        // Who it is, is known, and it is not the Web: 401 would ask a person to sign in who has.
         Assert.Equal(HttpStatusCode.Forbidden, (await host.Admin.Client.GetAsync("/internal/web/keys", Ct)).StatusCode);
 
         using var withAccess = host.Client();

@@ -4,6 +4,7 @@ using System.Text.Json;
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Memories;
 using AgentFlow.Tests.Support;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace AgentFlow.Tests.MemoryService.Memories;
 
@@ -151,11 +152,12 @@ public sealed class MemoryEndpointsTests(MemoryFixture fixture) : IClassFixture<
     [Fact]
     public async Task What_has_expired_is_hidden_and_its_text_may_come_again()
     {
-        using var client = await fixture.Host.ClientAsync();
-        var soon = DateTimeOffset.UtcNow.AddMilliseconds(300);
+        var clock = new ShiftedClock();
+        await using var host = await MemoryHost.StartAsync(configure: builder => builder.Services.AddSingleton<TimeProvider>(clock));
+        using var client = await host.ClientAsync();
+        var soon = clock.GetUtcNow().AddHours(1);
         var first = (await client.AddAsync(new AddMemoryRequest { Text = "parking code 4711", UserId = "u", Infer = false, ExpiresAt = soon })).Items.Single();
-        while (DateTimeOffset.UtcNow <= soon)
-            await Task.Yield();
+        clock.Ahead = TimeSpan.FromHours(2);
 
         Assert.Empty((await client.SearchAsync("parking code")).Items);
         Assert.Empty((await client.ListAsync("?userId=u")).Items);

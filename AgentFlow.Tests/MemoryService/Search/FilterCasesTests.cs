@@ -1,6 +1,7 @@
 using System.Text.Json;
 using AgentFlow.Contracts.Memories;
 using AgentFlow.Tests.Support;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace AgentFlow.Tests.MemoryService.Search;
 
@@ -18,11 +19,11 @@ public sealed class FilterCasesFixture : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        hosts["in-process"] = await FillAsync(await MemoryHost.StartAsync());
+        hosts["in-process"] = await FillAsync([]);
         if (QdrantServer.FindBinary() is null)
             return;
         qdrant = await QdrantServer.StartAsync();
-        hosts["qdrant"] = await FillAsync(await MemoryHost.StartAsync(settings: [("ConnectionStrings:qdrant_http", qdrant.ConnectionString)]));
+        hosts["qdrant"] = await FillAsync([("ConnectionStrings:qdrant_http", qdrant.ConnectionString)]);
     }
 
     public async ValueTask DisposeAsync()
@@ -37,15 +38,14 @@ public sealed class FilterCasesFixture : IAsyncLifetime
             await qdrant.DisposeAsync();
     }
 
-    private static async Task<(MemoryHost Host, HttpClient Client)> FillAsync(MemoryHost host)
+    private static async Task<(MemoryHost Host, HttpClient Client)> FillAsync((string Key, string Value)[] settings)
     {
+        var clock = new ShiftedClock();
+        var host = await MemoryHost.StartAsync(configure: builder => builder.Services.AddSingleton<TimeProvider>(clock), settings: settings);
         var client = await host.ClientAsync();
-        var expires = DateTimeOffset.MaxValue;
         for (var n = 0; n < 40; n++)
         {
             var category = "abcd"[n % 4];
-            if (n == 39)
-                expires = DateTimeOffset.UtcNow.AddSeconds(1);
             var optional = n % 2 == 1 ? ",\"opt\":\"x\"" : string.Empty;
             await client.AddAsync(new AddMemoryRequest
             {
@@ -53,12 +53,15 @@ public sealed class FilterCasesFixture : IAsyncLifetime
                 UserId = "filters",
                 Infer = false,
                 Metadata = JsonElement.Parse($$"""{"cat":"{{category}}","n":{{n}},"tag":"Tag{{n}}"{{optional}}}"""),
-                ExpiresAt = n == 39 ? expires : null,
+                ExpiresAt = n == 39 ? clock.GetUtcNow().AddHours(1) : null,
             });
         }
 
-        while (DateTimeOffset.UtcNow <= expires)
-            await Task.Delay(20);
+        clock.Ahead = TimeSpan.FromHours(2);
+
+        // Qdrant's collection is made in the background.
+        await Patience.UntilAsync(
+            () => client.SearchAsync("Item number", """{"user_id":"filters"}""", topK: 100), found => found.Degraded is null && found.Items.Count == 39, "the whole index");
         return (host, client);
     }
 }

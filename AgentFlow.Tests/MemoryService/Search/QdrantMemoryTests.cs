@@ -18,10 +18,10 @@ public sealed class QdrantMemoryTests
         await using var qdrant = await QdrantServer.StartAsync();
         await using var host = await MemoryHost.StartAsync(settings: [("ConnectionStrings:qdrant_http", qdrant.ConnectionString), ("Memory:Upkeep:SettledFor", "00:00:01")]);
         using var client = await host.ClientAsync();
-        await UntilAsync(() => SearchAsync(client, "anything"), found => found.Degraded is null);
+        await Patience.UntilAsync(() => SearchAsync(client, "anything"), found => found.Degraded is null, "Qdrant's first answer");
 
         await AddAsync(client, "The invoice number is INV-2041_b");
-        Assert.Equal(["The invoice number is INV-2041_b"], Texts(await UntilAsync(() => SearchAsync(client, "inv-2041_b"), found => found.Degraded is null && found.Items.Count == 1)));
+        Assert.Equal(["The invoice number is INV-2041_b"], Texts(await Patience.UntilAsync(() => SearchAsync(client, "inv-2041_b"), found => found.Degraded is null && found.Items.Count == 1, "the invoice")));
 
         await qdrant.KillAsync();
         await AddAsync(client, "Ana moved to Lisbon");
@@ -30,11 +30,11 @@ public sealed class QdrantMemoryTests
         Assert.Equal(["qdrant"], without.Degraded);
 
         await qdrant.StartProcessAsync();
-        Assert.Contains("Ana moved to Lisbon", Texts(await UntilAsync(() => SearchAsync(client, "where did Ana move"), found => found.Degraded is null && found.Items.Count > 0)));
+        Assert.Contains("Ana moved to Lisbon", Texts(await Patience.UntilAsync(() => SearchAsync(client, "where did Ana move"), found => found.Degraded is null && found.Items.Any(item => item.Text.Contains("Lisbon", StringComparison.Ordinal)), "Lisbon")));
 
         await WipeAsync(qdrant);
         await host.Get<IndexUpkeep>().RebuildAsync(isAlone: true, Ct);
-        Assert.Contains("The invoice number is INV-2041_b", Texts(await UntilAsync(() => SearchAsync(client, "inv-2041_b"), found => found.Degraded is null)));
+        Assert.Contains("The invoice number is INV-2041_b", Texts(await Patience.UntilAsync(() => SearchAsync(client, "inv-2041_b"), found => found.Degraded is null && found.Items.Count > 0, "the rebuilt index")));
     }
 
     private static async Task AddAsync(HttpClient client, string text)
@@ -51,19 +51,6 @@ public sealed class QdrantMemoryTests
     }
 
     private static IEnumerable<string> Texts(SearchMemoriesResponse found) => found.Items.Select(item => item.Text);
-
-    private static async Task<SearchMemoriesResponse> UntilAsync(Func<Task<SearchMemoriesResponse>> search, Func<SearchMemoriesResponse, bool> isReached)
-    {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(Ct);
-        limit.CancelAfter(TimeSpan.FromSeconds(20));
-        while (true)
-        {
-            var found = await search();
-            if (isReached(found))
-                return found;
-            await Task.Delay(50, limit.Token);
-        }
-    }
 
     private static async Task WipeAsync(QdrantServer qdrant)
     {
