@@ -76,6 +76,7 @@ internal static class EdgePipeline
         app.UseMiddleware<RequestLog>();
         app.UseMiddleware<ContentRules>();
         app.UseRequestTimeouts();
+        app.UseMiddleware<BodyDeadline>();
         app.UseAuthorization();
         app.UseMiddleware<RouteIds>();
         app.UseIdempotency();

@@ -247,8 +247,10 @@ public sealed class BadInputTests(ApiHost host) : IClassFixture<ApiHost>
         await stream.WriteAsync(Encoding.ASCII.GetBytes($"POST /api/auth/login HTTP/1.1\r\nHost: {strict.Address.Authority}\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n{{\"email\":\""), Ct);
         await TrickleAsync(stream);
         var body = await RawHttp.ReadAsync(stream, Ct);
-        Assert.Contains(body.Status, new[] { 408, 504 });
+        Assert.Equal(504, body.Status);
 
+        // Its connection may have grown too old meanwhile; the next one must be there before the idle ones are.
+        Assert.Equal(HttpStatusCode.OK, (await client.GetAsync("/health", Ct)).StatusCode);
         var idle = new List<TcpClient>();
         for (var i = 0; i < 20; i++)
         {
