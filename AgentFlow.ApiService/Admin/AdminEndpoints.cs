@@ -40,6 +40,7 @@ internal static class AdminEndpoints
         admin.MapPost("/invites", CreateInviteAsync).WithName("CreateInvite").WithSummary("Make an invite; its token is shown this once");
         admin.MapDelete("/invites/{id:guid}", DeleteInviteAsync).WithName("DeleteInvite").WithSummary("Take an unused invite back");
         admin.MapGet("/stats", StatsAsync).WithName("GetStats").WithSummary("How much there is");
+        admin.MapGet("/activity", ActivityAsync).WithName("GetActivity").WithSummary("Runs, errors, latency, tokens and cost of each of the last days (1 to 366, 14 if absent)");
         admin.MapGet("/audit", AuditAsync).WithName("ListAudit").WithSummary("Security events, newest first");
         admin.MapGet("/health", HealthAsync).WithName("GetAdminHealth").WithSummary("Each dependency with its state");
         admin.MapGet("/configuration", Configuration).WithName("GetConfiguration").WithSummary("The settings in use, secrets hidden");
@@ -131,6 +132,11 @@ internal static class AdminEndpoints
         await store.DeleteInviteAsync(id, caller.Owner, ClientAddress.Of(context), ct) ? TypedResults.NoContent() : Problem.NotFound("unused invite");
 
     private static async Task<Ok<AdminStats>> StatsAsync(AdminStore store, CancellationToken ct) => TypedResults.Ok(await store.StatsAsync(ct));
+
+    private static async Task<Results<Ok<Page<ActivityDay>>, ProblemHttpResult>> ActivityAsync(AdminStore store, CancellationToken ct, int days = 14) =>
+        days is < 1 or > 366
+            ? Problem.Invalid("days", "days is 1 to 366.")
+            : TypedResults.Ok(new Page<ActivityDay>(await store.ActivityAsync(days, ct)));
 
     private static async Task<Results<Ok<Page<AuditEntry>>, ProblemHttpResult>> AuditAsync(
         AdminStore store, CancellationToken ct, OwnerId? userId = null, string? action = null, int limit = 100, long? cursor = null)

@@ -29,6 +29,30 @@ internal sealed class AdminStore(Database database, DurableQueue queue)
     /// <summary>Serializes what could take the last administrator away.</summary>
     private const string LockAdministrators = "select owner_id from users where role = 'admin' and disabled_at is null order by owner_id for update";
 
+    private const string Activity =
+        """
+        with ended as (
+            select (created_at at time zone 'utc')::date as day, id, status, extract(epoch from ended_at - created_at) * 1000 as ms
+            from runs where ended_at is not null and created_at > now() - make_interval(days => $1 + 1)),
+        spent as (
+            select (created_at at time zone 'utc')::date as day, sum(input_tokens + output_tokens)::bigint as tokens, sum(cost) as cost
+            from model_usage where settled_at is not null and created_at > now() - make_interval(days => $1 + 1) group by 1)
+        select d::date, count(e.id), count(e.id) filter (where e.status in (4, 6)),
+               percentile_cont(0.5) within group (order by e.ms), percentile_cont(0.95) within group (order by e.ms),
+               coalesce(max(s.tokens), 0), max(s.cost)
+        from generate_series((now() at time zone 'utc')::date - ($1 - 1), (now() at time zone 'utc')::date, interval '1 day') d
+        left join ended e on e.day = d::date left join spent s on s.day = d::date
+        group by d order by d
+        """;
+
+    /// <summary>The last days, oldest first, each present.</summary>
+    public Task<List<ActivityDay>> ActivityAsync(int days, CancellationToken ct) => database.AsWorker().QueryAsync(
+        Activity, [days],
+        row => new ActivityDay(
+            row.GetFieldValue<DateOnly>(0), row.GetInt64(1), row.GetInt64(2),
+            row.IsDBNull(3) ? null : row.GetDouble(3), row.IsDBNull(4) ? null : row.GetDouble(4), row.GetInt64(5), row.IsDBNull(6) ? null : row.GetDecimal(6)),
+        ct);
+
     public Task<List<AdminUser>> ListAsync(string? search, int limit, (DateTimeOffset At, Guid Id)? after, CancellationToken ct) => database.AsWorker().QueryAsync(
         $"""
         select {UserColumns} from users u

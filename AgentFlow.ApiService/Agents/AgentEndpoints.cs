@@ -1,5 +1,6 @@
 using AgentFlow.ApiService.Documents;
 using AgentFlow.ApiService.Identity;
+using AgentFlow.ApiService.Tools;
 using AgentFlow.ApiService.Tools.BuiltIn;
 using AgentFlow.Contracts;
 using AgentFlow.ServiceDefaults.Idempotency;
@@ -17,7 +18,10 @@ internal static class AgentEndpoints
         group.MapGet("/", ListAsync).WithName("ListAgents").WithSummary("The agents that can be asked for, by slug");
         group.MapPost("/", CreateAsync).WithName("CreateAgent").WithSummary("Makes an agent of the caller's own").WithIdempotency();
         group.MapGet("/{slug}", GetAsync).WithName("GetAgent").WithSummary("One agent, newest version");
+        group.MapGet("/{slug}/versions", VersionsAsync).WithName("ListAgentVersions").WithSummary("An own agent's versions, the newest first, at most 100");
         group.MapPut("/{slug}", PutAsync).WithName("PutAgent").WithSummary("Writes a new version of an own agent; with 'version' only if that is still the newest");
+        routes.MapGet("/api/tools", Tools).WithTags("Agents").RequireAuthorization(Policies.ChatRead)
+            .WithName("ListTools").WithSummary("The tools that agents can be granted now, by name");
         group.MapDelete("/{slug}", DeleteAsync).WithName("DeleteAgent").WithSummary("Deletes an own agent; an installed one of that slug answers again");
     }
 
@@ -30,6 +34,14 @@ internal static class AgentEndpoints
 
     private static async Task<Results<Ok<AgentDefinition>, ProblemHttpResult>> GetAsync(string slug, Caller caller, AgentCatalog catalog, CancellationToken ct) =>
         IsSlug(slug) && await catalog.FindAsync(caller.Owner, slug, ct) is { } agent ? TypedResults.Ok(agent) : Problem.NotFound("agent");
+
+    private static async Task<Results<Ok<Page<AgentDefinition>>, ProblemHttpResult>> VersionsAsync(string slug, Caller caller, AgentStore store, CancellationToken ct)
+    {
+        var versions = IsSlug(slug) ? await store.VersionsAsync(caller.Owner, slug, ct) : [];
+        return versions.Count == 0 ? Problem.NotFound("agent of your own") : TypedResults.Ok(new Page<AgentDefinition>(versions));
+    }
+
+    private static Ok<Page<ToolSummary>> Tools(ToolCatalog tools) => TypedResults.Ok(new Page<ToolSummary>(tools.List()));
 
     private static async Task<Results<Created<AgentDefinition>, ProblemHttpResult>> CreateAsync(
         AgentDefinition agent, Caller caller, AgentStore store, CancellationToken ct)

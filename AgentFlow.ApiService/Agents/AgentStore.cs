@@ -18,6 +18,10 @@ internal sealed class AgentStore(Database database)
         select version, definition::text, created_at from agents where owner_id = $1 and slug = $2 order by version desc limit 1
         """;
 
+    private const string Versions = """
+        select version, definition::text, created_at from agents where owner_id = $1 and slug = $2 and definition is not null order by version desc limit 100
+        """;
+
     private const string DefaultSlug = "select default_agent from users where owner_id = $1";
 
     // The expected version keeps two writers from both making the next one.
@@ -36,6 +40,14 @@ internal sealed class AgentStore(Database database)
     public async Task<(int Version, AgentDefinition? Agent)> FindAsync(OwnerId owner, string slug, CancellationToken ct) =>
         await database.ForOwner(owner.Value).QuerySingleAsync(
             Newest, [owner.Value, slug], row => (row.GetInt32(0), row.IsDBNull(1) ? null : Parse(row.GetString(1), row.GetInt32(0), row.Time(2))), ct);
+
+    /// <returns>The newest first; a version that was a deletion is left out.</returns>
+    public async Task<IReadOnlyList<AgentDefinition>> VersionsAsync(OwnerId owner, string slug, CancellationToken ct)
+    {
+        var found = await database.ForOwner(owner.Value).QueryAsync(
+            Versions, [owner.Value, slug], row => Parse(row.GetString(1), row.GetInt32(0), row.Time(2)), ct);
+        return found;
+    }
 
     /// <summary>The slug that answers where none is named; null: the installation's.</summary>
     public Task<string?> DefaultSlugAsync(OwnerId owner, CancellationToken ct) =>

@@ -1,4 +1,5 @@
 using AgentFlow.ApiService.Edges;
+using AgentFlow.Contracts;
 using AgentFlow.Contracts.Auth;
 using AgentFlow.ServiceDefaults.Problems;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -21,6 +22,9 @@ internal static class AuthEndpoints
         session.MapPost("/logout", LogoutAsync).WithName("Logout").WithSummary("End this sign-in");
         session.MapPost("/logout-all", LogoutAllAsync).WithName("LogoutAll").WithSummary("End every sign-in of the account");
         session.MapPost("/password", ChangePasswordAsync).WithName("ChangePassword").WithSummary("Change the password; every other sign-in ends");
+
+        session.MapGet("/sessions", SessionsAsync).WithName("ListSessions").WithSummary("The account's sign-ins that have not ended, the newest first");
+        session.MapDelete("/sessions/{id:guid}", EndSessionAsync).WithName("EndSession").WithSummary("End one sign-in of the account, within seconds");
 
         var me = routes.MapGroup("/api/auth").WithTags("Auth").RequireAuthorization(Policies.User);
         me.MapGet("/me", GetProfileAsync).WithName("GetProfile").WithSummary("The caller's account");
@@ -71,6 +75,22 @@ internal static class AuthEndpoints
     private static async Task<NoContent> LogoutAllAsync(Caller caller, SessionStore sessions, AccessStates states, HttpContext context, CancellationToken ct)
     {
         await sessions.EndAllAsync(caller.Owner, ClientAddress.Of(context), ct);
+        states.Forget();
+        return TypedResults.NoContent();
+    }
+
+    private static async Task<Ok<Page<SessionSummary>>> SessionsAsync(Caller caller, SessionStore sessions, CancellationToken ct) =>
+        TypedResults.Ok(new Page<SessionSummary>(await sessions.ListAsync(caller.Owner, caller.SessionId, ct)));
+
+    private static async Task<Results<NoContent, ProblemHttpResult>> EndSessionAsync(
+        Guid id, Caller caller, SessionStore sessions, AccessStates states, HttpContext context, CancellationToken ct)
+    {
+        if (!await sessions.IsOpenAsync(caller.Owner, id, ct))
+        {
+            return Problem.NotFound("sign-in");
+        }
+
+        await sessions.EndAsync(caller.Owner, id, ClientAddress.Of(context), ct);
         states.Forget();
         return TypedResults.NoContent();
     }

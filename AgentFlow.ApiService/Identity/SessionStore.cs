@@ -89,6 +89,21 @@ internal sealed class SessionStore(Database database, IOptions<IdentityOptions> 
         return (new StartedSession(found.Family, successor), found.Profile, RefreshRefusal.None);
     }
 
+    /// <param name="current">The sign-in that asks; marked in the list.</param>
+    public Task<List<SessionSummary>> ListAsync(OwnerId owner, Guid? current, CancellationToken ct) => database.AsWorker().QueryAsync(
+        """
+        select f.id, f.created_at, greatest(f.created_at, (select max(t.issued_at) from refresh_tokens t where t.family_id = f.id)), f.expires_at, f.address
+        from refresh_families f where f.owner_id = $1 and f.revoked_at is null and f.expires_at > now()
+        order by f.created_at desc limit 200
+        """,
+        [owner.Value],
+        row => new SessionSummary(row.GetGuid(0), row.Time(1), row.Time(2), row.Time(3), row.GetGuid(0) == current, row.NullableString(4)),
+        ct);
+
+    public Task<bool> IsOpenAsync(OwnerId owner, Guid family, CancellationToken ct) => database.AsWorker().QuerySingleAsync(
+        "select true from refresh_families where id = $1 and owner_id = $2 and revoked_at is null and expires_at > now()",
+        [family, owner.Value], row => row.GetBoolean(0), ct);
+
     public Task EndAsync(OwnerId owner, Guid family, string? address, CancellationToken ct) => database.AsWorker().CreateBatch()
         .Add("update refresh_families set revoked_at = now(), revoked_reason = 'signed out' where id = $1 and owner_id = $2 and revoked_at is null", [family, owner.Value])
         .Audit(AuditActions.SignedOut, owner, owner, address)

@@ -36,6 +36,11 @@ internal static class MemoryEndpoints
         memories.MapDelete("/{id}", DeleteAsync).WithName("DeleteOwnMemory").WithSummary("Forget one memory");
         memories.MapGet("/{id}/history", HistoryAsync).WithName("OwnMemoryHistory").WithSummary("Everything that happened to a memory");
 
+        memories.MapGet("/review", ReviewAsync).WithName("ListOwnReview").WithSummary("What waits for the caller's word before it is used, newest first");
+        memories.MapPost("/review/{id}", DecideAsync).WithName("DecideOwnReview").WithSummary("Approve a memory, as it is or edited, or reject it");
+        memories.MapPost("/export", ExportAsync).WithName("ExportOwnMemories").WithSummary("Everything remembered about the caller, with versions and history");
+        memories.MapPost("/erase", EraseAsync).WithName("EraseOwnMemories").WithSummary("Remove everything about the caller from every place; answers with a receipt");
+
         app.MapPost("/api/memories/search", SearchAsync).WithTags("Memories").RequireAuthorization(Policies.MemoryRead)
             .WithName("SearchOwnMemories").WithSummary("Find the caller's memories by meaning and words");
         return app;
@@ -73,6 +78,18 @@ internal static class MemoryEndpoints
 
     private static Task HistoryAsync(MemoryId id, Caller caller, MemoryForwarder memory, HttpContext context) =>
         memory.SendAsync(context, caller.Owner, HttpMethod.Get, $"/api/memories/{id}/history", null);
+
+    private static Task ReviewAsync(Caller caller, MemoryForwarder memory, HttpContext context) =>
+        memory.SendAsync(context, caller.Owner, HttpMethod.Get, "/api/review" + OwnQuery(caller, context), null);
+
+    private static Task DecideAsync(MemoryId id, JsonElement body, Caller caller, MemoryForwarder memory, HttpContext context) =>
+        memory.SendAsync(context, caller.Owner, HttpMethod.Post, $"/api/review/{id}", Object(body));
+
+    private static Task ExportAsync(Caller caller, MemoryForwarder memory, HttpContext context) =>
+        memory.SendAsync(context, caller.Owner, HttpMethod.Post, "/api/export", new JsonObject { ["userId"] = caller.Owner.ToString() });
+
+    private static Task EraseAsync(Caller caller, MemoryForwarder memory, HttpContext context) =>
+        memory.SendAsync(context, caller.Owner, HttpMethod.Post, "/api/subjects/erase", new JsonObject { ["userId"] = caller.Owner.ToString() });
 
     private static string OwnQuery(Caller caller, HttpContext context)
     {

@@ -29,6 +29,7 @@ internal static class Examples
         ["AddOwnMemory"] = """{"text":"I prefer short answers."}""",
         ["EditOwnMemory"] = """{"text":"I prefer long answers."}""",
         ["SearchOwnMemories"] = """{"query":"preferences","topK":5}""",
+        ["DecideOwnReview"] = """{"decision":"approve","text":"I prefer short answers with sources."}""",
         ["CreateInvite"] = """{"email":"grace@example.org","role":"user"}""",
         ["PatchUser"] = """{"disabled":true}""",
     }.ToFrozenDictionary(StringComparer.Ordinal);

@@ -24,6 +24,18 @@ internal sealed class ToolCatalog(IEnumerable<IToolSource> sources)
         return new ToolSession(run, writer, granted);
     }
 
+    public IReadOnlyList<ToolSummary> List() =>
+    [
+        .. _sources.SelectMany(source => source.Tools).DistinctBy(tool => tool.Name, StringComparer.Ordinal).OrderBy(tool => tool.Name, StringComparer.Ordinal)
+            .Select(tool => new ToolSummary(tool.Name.Replace("__", ".", StringComparison.Ordinal), tool.HasSideEffects, tool.Type, tool.Function.Description)),
+    ];
+
     /// <summary>Providers take only letters, digits, hyphens and underscores in a function's name.</summary>
     public static string ToFunctionName(string name) => name.Replace(".", "__", StringComparison.Ordinal);
 }
+
+/// <summary>A tool as <c>GET /api/tools</c> shows it.</summary>
+/// <param name="Name">As an agent's definition names it.</param>
+/// <param name="HasSideEffects">It changes something, or sends something out.</param>
+/// <param name="Type">function, or the kind of its source.</param>
+internal sealed record ToolSummary(string Name, bool HasSideEffects, string Type, string? Description = null);

@@ -101,3 +101,12 @@ public sealed record TableSize(string Table, long Rows, long Bytes);
 /// <summary>A setting as the service runs with it.</summary>
 /// <param name="Value">(hidden) for secrets.</param>
 public sealed record Setting(string Key, string Value);
+
+/// <summary>One day (UTC) of runs.</summary>
+/// <param name="Runs">Ended ones.</param>
+/// <param name="Failed">Of them, failed or interrupted.</param>
+/// <param name="MedianMs">Milliseconds from the question to the end of its answer; null on a day without runs.</param>
+/// <param name="SlowMs">95th percentile.</param>
+/// <param name="Tokens">Of providers' models, in and out.</param>
+/// <param name="Cost">In the currency of the providers' prices; null where no price is known.</param>
+public sealed record ActivityDay(DateOnly Day, long Runs, long Failed, double? MedianMs = null, double? SlowMs = null, long Tokens = 0, decimal? Cost = null);

@@ -113,3 +113,9 @@ public sealed record ApiKeySummary
 
 /// <summary>Answer to the creation of a key; the only time that the secret is shown.</summary>
 public sealed record ApiKeyCreated(ApiKeySummary Summary, string Key);
+
+/// <summary>One sign-in of an account that has not ended.</summary>
+/// <param name="Id">Ends it with <c>DELETE /api/auth/sessions/{id}</c>.</param>
+/// <param name="Address">Where it was begun; null where that is not known.</param>
+/// <param name="Current">The one that asks.</param>
+public sealed record SessionSummary(Guid Id, DateTimeOffset CreatedAt, DateTimeOffset LastUsedAt, DateTimeOffset ExpiresAt, bool Current, string? Address = null);

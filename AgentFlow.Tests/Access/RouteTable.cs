@@ -20,6 +20,8 @@ internal static class RouteTable
         POST   /api/auth/logout                   person
         POST   /api/auth/logout-all               person
         POST   /api/auth/password                 person
+        GET    /api/auth/sessions                 person
+        DELETE /api/auth/sessions/{id:guid}       person
         GET    /api/auth/me                       read
         PATCH  /api/auth/me                       write
         GET    /api/auth/keys                     person
@@ -34,6 +36,7 @@ internal static class RouteTable
         POST   /api/admin/invites                 admin
         DELETE /api/admin/invites/{id:guid}       admin
         GET    /api/admin/stats                   admin
+        GET    /api/admin/activity                admin
         GET    /api/admin/audit                   admin
         GET    /api/admin/health                  admin
         GET    /api/admin/configuration           admin
@@ -48,6 +51,8 @@ internal static class RouteTable
         GET    /api/agents                        chat-read
         POST   /api/agents                        chat-write
         GET    /api/agents/{slug}                 chat-read
+        GET    /api/agents/{slug}/versions        chat-read
+        GET    /api/tools                         chat-read
         PUT    /api/agents/{slug}                 chat-write
         DELETE /api/agents/{slug}                 chat-write
         GET    /api/admin/usage                   admin
@@ -99,6 +104,10 @@ internal static class RouteTable
         PATCH  /api/memories/{id}                 memory-write
         DELETE /api/memories/{id}                 memory-write
         GET    /api/memories/{id}/history         memory-read
+        GET    /api/memories/review               memory-read
+        POST   /api/memories/review/{id}          memory-write
+        POST   /api/memories/export               memory-write
+        POST   /api/memories/erase                memory-write
         POST   /api/memories/search               memory-read
         """;
 

@@ -30,6 +30,8 @@ internal sealed class Belongings
 
     public Guid Memory { get; private set; }
 
+    public Guid Session { get; private set; }
+
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
     public static async Task<Belongings> MakeAsync(TestUser owner)
@@ -48,6 +50,7 @@ internal sealed class Belongings
         await PostAsync(owner, "/api/agents", new { slug = Agent, name = Canary, instructions = "Sing.", models = new[] { "*" } });
         (await owner.KeyClientAsync("read")).Dispose();
         made.Key = (await GetAsync(owner, "/api/auth/keys")).GetProperty("items")[0].GetProperty("id").GetGuid();
+        made.Session = (await GetAsync(owner, "/api/auth/sessions")).GetProperty("items")[0].GetProperty("id").GetGuid();
         return made;
     }
 
@@ -68,6 +71,7 @@ internal sealed class Belongings
         (_, var at) when at.StartsWith("/api/collections", StringComparison.Ordinal) => Collection.ToString(),
         (_, var at) when at.StartsWith("/api/tasks", StringComparison.Ordinal) => Task.ToString(),
         (_, var at) when at.StartsWith("/api/auth/keys", StringComparison.Ordinal) => Key.ToString(),
+        (_, var at) when at.StartsWith("/api/auth/sessions", StringComparison.Ordinal) => Session.ToString(),
         (_, var at) when at.StartsWith("/api/memories", StringComparison.Ordinal) => Memory.ToString(),
         _ => Guid.CreateVersion7().ToString(),
     };

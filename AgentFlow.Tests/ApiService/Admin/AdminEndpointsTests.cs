@@ -34,6 +34,19 @@ public sealed class AdminEndpointsTests(ApiHost host) : IClassFixture<ApiHost>
     }
 
     [Fact]
+    public async Task Activity_has_every_day_and_counts_what_ended()
+    {
+        var before = await GetAsync<Page<ActivityDay>>("/api/admin/activity?days=3");
+        using (await host.Admin.Client.PostAsJsonAsync("/api/v1/chat/query", new { question = "Is anything there?" }, Ct)) { }
+        var after = await GetAsync<Page<ActivityDay>>("/api/admin/activity?days=3");
+
+        Assert.Equal(3, before.Items.Count);
+        Assert.True(after.Items.Sum(day => day.Runs) > before.Items.Sum(day => day.Runs));
+        Assert.Contains(after.Items, day => day is { Runs: > 0, MedianMs: > 0, SlowMs: > 0 });
+        await StatusAsync(HttpStatusCode.BadRequest, host.Admin.Client.GetAsync("/api/admin/activity?days=367", Ct));
+    }
+
+    [Fact]
     public async Task A_disabled_account_is_out_everywhere_and_back_when_enabled()
     {
         var user = await host.RegisterAsync("disabled");

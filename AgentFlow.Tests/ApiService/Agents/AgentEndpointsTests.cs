@@ -76,6 +76,25 @@ public sealed class AgentEndpointsTests(OfflineTurns shared) : IClassFixture<Off
         await SendAsync(HttpMethod.Put, "/api/agents/other", Tutor, HttpStatusCode.BadRequest);
     }
 
+    [Fact]
+    public async Task Versions_are_kept_and_tools_are_listed()
+    {
+        await SendAsync(HttpMethod.Post, "/api/agents", Tutor, HttpStatusCode.Created);
+        await SendAsync(HttpMethod.Put, "/api/agents/tutor", """{"slug":"tutor","instructions":"Explain briefly."}""", HttpStatusCode.OK);
+        var versions = await SendAsync(HttpMethod.Get, "/api/agents/tutor/versions", null, HttpStatusCode.OK);
+        var tools = await SendAsync(HttpMethod.Get, "/api/tools", null, HttpStatusCode.OK);
+
+        Assert.Equal(
+            ["2 Explain briefly.", "1 Explain."],
+            versions.GetProperty("items").EnumerateArray().Select(version => $"{version.GetProperty("version").GetInt32()} {version.GetProperty("instructions").GetString()}"));
+        Assert.Contains(
+            tools.GetProperty("items").EnumerateArray(),
+            tool => tool.GetProperty("name").GetString() == "calculate" && !tool.GetProperty("hasSideEffects").GetBoolean() && tool.GetProperty("description").GetString()!.Length > 0);
+        await SendAsync(HttpMethod.Get, "/api/agents/default/versions", null, HttpStatusCode.NotFound);
+        using var nobody = _turns.Api.Client();
+        Assert.Equal(HttpStatusCode.Unauthorized, (await nobody.GetAsync("/api/tools", Limit)).StatusCode);
+    }
+
     private async Task<JsonElement> SendAsync(HttpMethod method, string path, string? body, HttpStatusCode expected)
     {
         using var request = new HttpRequestMessage(method, path) { Content = body is null ? null : new StringContent(body, System.Text.Encoding.UTF8, "application/json") };

@@ -29,6 +29,25 @@ public sealed class AuthEndpointsTests(ApiHost host) : IClassFixture<ApiHost>
     }
 
     [Fact]
+    public async Task Sign_ins_are_listed_and_ended_one_by_one()
+    {
+        var user = await host.RegisterAsync();
+        using var client = host.Client();
+        using var response = await client.PostAsJsonAsync("/api/auth/login", new LoginRequest { Email = user.Email, Password = ApiHost.Password }, ContractJson.Options, Ct);
+        var other = await response.Content.ReadFromJsonAsync<TokenResponse>(ContractJson.Options, Ct);
+
+        var sessions = (await user.Client.GetFromJsonAsync<Page<SessionSummary>>("/api/auth/sessions", ContractJson.Options, Ct))!.Items;
+        Assert.Equal([false, true], sessions.Select(session => session.Current));
+        Assert.Equal(HttpStatusCode.NoContent, (await user.Client.DeleteAsync($"/api/auth/sessions/{sessions[0].Id}", Ct)).StatusCode);
+
+        Assert.True(Assert.Single((await user.Client.GetFromJsonAsync<Page<SessionSummary>>("/api/auth/sessions", ContractJson.Options, Ct))!.Items).Current);
+        Assert.Equal(HttpStatusCode.NotFound, (await user.Client.DeleteAsync($"/api/auth/sessions/{sessions[0].Id}", Ct)).StatusCode);
+        using var ended = await client.PostAsJsonAsync("/api/auth/refresh", new RefreshRequest { RefreshToken = other!.RefreshToken }, ContractJson.Options, Ct);
+        Assert.Equal(HttpStatusCode.Unauthorized, ended.StatusCode);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await client.GetAsync("/api/auth/sessions", Ct)).StatusCode);
+    }
+
+    [Fact]
     public async Task First_account_is_administrator_and_there_is_one_first_account()
     {
         Assert.Equal(UserRole.Admin, (await host.Admin.Client.GetFromJsonAsync<UserProfile>("/api/auth/me", ContractJson.Options, Ct))!.Role);

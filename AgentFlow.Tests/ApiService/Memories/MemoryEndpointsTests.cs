@@ -83,6 +83,51 @@ public sealed class MemoryEndpointsTests(MemoryEndpointsTests.Services services)
     }
 
     [Fact]
+    public async Task What_is_remembered_is_exported_and_erased_with_a_receipt()
+    {
+        var leaver = await services.Api.RegisterAsync();
+        var other = await services.Api.RegisterAsync();
+        foreach (var user in new[] { leaver, other })
+            using (await user.Client.PostAsJsonAsync("/api/memories", new { text = "I play the oboe", infer = false }, Ct)) { }
+
+        using var exported = await leaver.Client.PostAsync("/api/memories/export", null, Ct);
+        var export = await exported.Content.ReadFromJsonAsync<MemoryExport>(ContractJson.Options, Ct);
+        Assert.Equal("I play the oboe", Assert.Single(export!.Memories).Memory.Text);
+
+        using var erased = await leaver.Client.PostAsync("/api/memories/erase", null, Ct);
+        var receipt = await erased.Content.ReadFromJsonAsync<ErasureReceipt>(ContractJson.Options, Ct);
+        Assert.True(receipt!.Complete, await erased.Content.ReadAsStringAsync(Ct));
+        Assert.Empty((await ListAsync(leaver)).Items);
+        Assert.Single((await ListAsync(other)).Items);
+
+        using var nobody = services.Api.Client();
+        foreach (var path in new[] { "/api/memories/export", "/api/memories/erase" })
+            Assert.Equal(HttpStatusCode.Unauthorized, (await nobody.PostAsync(path, null, Ct)).StatusCode);
+    }
+
+    [Fact]
+    public async Task What_waits_for_a_word_is_used_only_after_it()
+    {
+        await using var memory = await MemoryHost.StartAsync(settings: ("Memory:ReviewInferred", "true"));
+        await using var api = await ApiHost.StartAsync(new Dictionary<string, string?>
+        {
+            ["services:memory:http:0"] = memory.Address.ToString(),
+            ["Auth:Keys"] = MemoryHost.AuthKeys,
+        });
+        var user = await api.RegisterAsync();
+        using (await user.Client.PostAsJsonAsync("/api/memories", new { messages = new[] { new { role = "user", content = "I prefer green tea over coffee." } } }, Ct)) { }
+
+        var waiting = Assert.Single((await user.Client.GetFromJsonAsync<Page<MemoryItem>>("/api/memories/review", ContractJson.Options, Ct))!.Items);
+        Assert.Empty((await ListAsync(user)).Items);
+        using var unclear = await user.Client.PostAsJsonAsync($"/api/memories/review/{waiting.Id}", new { decision = "perhaps" }, Ct);
+        Assert.Equal(HttpStatusCode.BadRequest, unclear.StatusCode);
+        using var approved = await user.Client.PostAsJsonAsync($"/api/memories/review/{waiting.Id}", new { decision = "approve" }, Ct);
+        Assert.Equal(HttpStatusCode.OK, approved.StatusCode);
+        Assert.Equal(waiting.Id, Assert.Single((await ListAsync(user)).Items).Id);
+        Assert.Equal(HttpStatusCode.BadRequest, (await user.Client.GetAsync("/api/memories/review?userId=somebody", Ct)).StatusCode);
+    }
+
+    [Fact]
     public async Task A_memory_service_that_is_down_is_said_with_a_time_to_come_back()
     {
         await using var alone = await ApiHost.StartAsync(new Dictionary<string, string?> { ["services:memory:http:0"] = "http://127.0.0.1:9" });
