@@ -30,10 +30,10 @@ public sealed class HashingEmbeddingGenerator : IEmbeddingGenerator<string, Embe
         return Task.FromResult(embeddings);
     }
 
-    /// <summary>The vector of one text; all zero for a text without words. Cost: about 1 µs for each word.</summary>
+    /// <summary>The vector of one text; all zero for a text without words. Cost: about 0.2 µs for each word.</summary>
     public static float[] Embed(ReadOnlySpan<char> text)
     {
-        var features = new Features(new float[Space.Dimensions], []);
+        var features = new Features(new float[Space.Dimensions], FeatureSums.Rent());
         Tokenizer.Visit(text, ref features);
         var vector = features.Finish();
         var norm = TensorPrimitives.Norm(vector);
@@ -55,7 +55,7 @@ public sealed class HashingEmbeddingGenerator : IEmbeddingGenerator<string, Embe
         // Nothing is held.
     }
 
-    private struct Features(float[] vector, Dictionary<ulong, float> counts) : ITokenVisitor
+    private struct Features(float[] vector, FeatureSums sums) : ITokenVisitor
     {
         private ulong _previous;
 
@@ -63,64 +63,37 @@ public sealed class HashingEmbeddingGenerator : IEmbeddingGenerator<string, Embe
         {
             if (term.IsEmpty)
                 return;
-            Span<char> buffer = stackalloc char[term.Length];
-            var stem = Analyzer.Normalize(term, buffer);
-            var weight = StopWords.Contains(term) ? StopWordWeight : 1f;
-            var hash = Hash(stem, WordSeed);
-            Count(hash, weight);
-            if (kind != TokenKind.Word || weight < 1f)
+            var word = KnownWords.Of(term);
+            var features = word.Features;
+            sums.Add(features.Stem, word.IsStop ? StopWordWeight : 1f);
+            if (kind != TokenKind.Word || word.IsStop)
                 return;
             if (_previous != 0)
-                Count((_previous * 31) ^ hash ^ PairSeed, PairWeight);
-            _previous = hash;
-            AddGrams(stem);
+                sums.Add((_previous * 31) ^ features.Stem ^ PairSeed, PairWeight);
+            _previous = features.Stem;
+            foreach (var gram in features.Grams)
+                sums.Add(gram, features.GramWeight);
         }
 
         public readonly float[] Finish()
         {
             // Repetition counts with its square root, or a long list of one word would drown everything else.
-            foreach (var (feature, weight) in counts)
+            var features = sums.Features;
+            var weights = sums.Sums;
+            for (var i = 0; i < features.Length; i++)
             {
-                var mixed = Mix(feature);
-                var value = MathF.Sqrt(weight);
+                var mixed = Mix(features[i]);
+                var value = MathF.Sqrt(weights[i]);
                 vector[mixed & 511] += (mixed >> 63) == 0 ? value : -value;
             }
 
             return vector;
         }
-
-        private readonly void AddGrams(ReadOnlySpan<char> stem)
-        {
-            if (stem.Length < GramLength)
-                return;
-            var weight = GramWeight / MathF.Sqrt(stem.Length - GramLength + 1);
-            for (var i = 0; i + GramLength <= stem.Length; i++)
-                Count(Hash(stem.Slice(i, GramLength), i == 0 ? FirstGramSeed : GramSeed), weight * weight);
-        }
-
-        private readonly void Count(ulong feature, float weight)
-        {
-            ref var sum = ref System.Runtime.InteropServices.CollectionsMarshal.GetValueRefOrAddDefault(counts, feature, out _);
-            sum += weight;
-        }
     }
 
-    private const int GramLength = 4;
     private const float StopWordWeight = 0.02f;
     private const float PairWeight = 0.1f;
-    private const float GramWeight = 0.5f;
-    private const ulong WordSeed = 0x9E3779B97F4A7C15;
-    private const ulong GramSeed = 0xC2B2AE3D27D4EB4F;
-    private const ulong FirstGramSeed = 0x165667B19E3779F9;
     private const ulong PairSeed = 0x27D4EB2F165667C5;
-
-    private static ulong Hash(ReadOnlySpan<char> text, ulong seed)
-    {
-        var hash = seed;
-        foreach (var c in text)
-            hash = (hash ^ c) * 1099511628211UL;
-        return hash;
-    }
 
     private static ulong Mix(ulong hash)
     {

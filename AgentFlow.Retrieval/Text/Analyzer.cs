@@ -69,7 +69,7 @@ public static class Analyzer
     }
 
     /// <summary>Turns <c>she's</c>, <c>don't</c>, <c>we'll</c> into the word before the contraction.</summary>
-    private static ReadOnlySpan<char> WithoutContraction(ReadOnlySpan<char> term)
+    internal static ReadOnlySpan<char> WithoutContraction(ReadOnlySpan<char> term)
     {
         var apostrophe = term.LastIndexOf('\'');
         if (apostrophe <= 0)
@@ -92,11 +92,11 @@ public static class Analyzer
         {
             if (term.IsEmpty)
                 return;
-            Span<char> buffer = stackalloc char[term.Length];
-            ref var count = ref CollectionsMarshal.GetValueRefOrAddDefault(counts, Hash(Normalize(term, buffer)), out _);
+            var word = KnownWords.Of(term);
+            ref var count = ref CollectionsMarshal.GetValueRefOrAddDefault(counts, word.Hash, out _);
             if (count < ushort.MaxValue)
                 count++;
-            if (kind != TokenKind.Identifier && !StopWords.Contains(WithoutContraction(term)))
+            if (kind != TokenKind.Identifier && !word.IsStopWithoutContraction)
                 Length++;
         }
     }
