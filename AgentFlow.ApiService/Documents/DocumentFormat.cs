@@ -60,6 +60,9 @@ internal static class DocumentKinds
         "targets", "tex", "tf", "toml", "ts", "tsx", "vb", "vue", "xml", "yaml", "yml", "zig", "zsh",
     ], StringComparer.OrdinalIgnoreCase);
 
+    /// <summary>White space, and the bytes of a UTF-8 mark.</summary>
+    private static ReadOnlySpan<byte> Blank => [(byte)' ', (byte)'\t', (byte)'\r', (byte)'\n', 0xEF, 0xBB, 0xBF];
+
     private static readonly DocumentKind PlainText = new(DocumentFormat.Text, "text/plain");
     private static readonly DocumentKind SourceCode = new(DocumentFormat.Code, "text/plain");
 
@@ -71,8 +74,9 @@ internal static class DocumentKinds
             return null;
         var agrees = kind.Format switch
         {
-            DocumentFormat.Pdf => leading.IndexOf("%PDF-"u8) >= 0,
-            DocumentFormat.Docx or DocumentFormat.Xlsx or DocumentFormat.Pptx => leading.StartsWith("PK\u0003\u0004"u8) || IsCompoundFile(leading),
+            DocumentFormat.Pdf => leading.TrimStart(Blank).StartsWith("%PDF-"u8),
+            DocumentFormat.Docx or DocumentFormat.Xlsx or DocumentFormat.Pptx =>
+                (leading.StartsWith("PK\u0003\u0004"u8) && leading.IndexOf("%PDF-"u8) < 0) || IsCompoundFile(leading),
             DocumentFormat.Html => !IsBinary(leading),
             _ => !IsBinary(leading) && !LooksLikeHtmlPage(leading, kind),
         };
@@ -109,7 +113,7 @@ internal static class DocumentKinds
     {
         if (kind.Format is not (DocumentFormat.Csv or DocumentFormat.Json))
             return false;
-        var start = leading.TrimStart(" \t\r\n\u00ef\u00bb\u00bf"u8);
+        var start = leading.TrimStart(Blank);
         return start.StartsWith("<"u8);
     }
 

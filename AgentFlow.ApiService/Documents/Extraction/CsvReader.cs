@@ -123,7 +123,7 @@ internal sealed class DecodedText : IDisposable
     private DecodedText(StreamReader reader) => this.reader = reader;
 
     /// <exception cref="ExtractionFailedException">It is not text.</exception>
-    public static DecodedText Open(Stream content)
+    public static DecodedText Open(Stream content, bool leaveOpen = false)
     {
         var detector = new EncodingDetector();
         var buffer = new byte[64 * 1024];
@@ -131,7 +131,7 @@ internal sealed class DecodedText : IDisposable
             detector.Append(buffer.AsSpan(0, count));
         var (encoding, mark) = detector.Finish();
         content.Position = mark;
-        return new DecodedText(new StreamReader(content, encoding, detectEncodingFromByteOrderMarks: false));
+        return new DecodedText(new StreamReader(content, encoding, detectEncodingFromByteOrderMarks: false, leaveOpen: leaveOpen));
     }
 
     /// <summary>The first line, without taking it; at most 64 Ki characters.</summary>
@@ -141,6 +141,23 @@ internal sealed class DecodedText : IDisposable
         ahead = new string(buffer, 0, reader.ReadBlock(buffer));
         var end = ahead.IndexOf('\n', StringComparison.Ordinal);
         return end < 0 ? ahead : ahead[..end];
+    }
+
+    public string? ReadLine() => reader.ReadLine();
+
+    /// <summary>Takes white space; true when nothing else is left.</summary>
+    public bool EndsAfterWhiteSpace()
+    {
+        while (reader.Peek() is >= 0 and var next && char.IsWhiteSpace((char)next))
+            _ = reader.Read();
+        return reader.Peek() < 0;
+    }
+
+    /// <summary>The given line, and those that follow.</summary>
+    public IEnumerable<string> Rest(string first)
+    {
+        for (var line = first; line is not null; line = reader.ReadLine())
+            yield return line;
     }
 
     public int Read() => position < ahead.Length ? ahead[position++] : reader.Read();

@@ -13,8 +13,21 @@ internal static class JsonReader
 
     public static void Read(Stream content, BlockWriter writer)
     {
-        using var text = DecodedText.Open(content);
-        var all = text.ReadToEnd();
+        using (var text = DecodedText.Open(content, leaveOpen: true))
+        {
+            // A first line that is a value by itself, with more behind it: a value in each line, which may be as long as it likes.
+            if (text.ReadLine() is { } first && first.TrimStart() is ['{' or '[', ..] && !text.EndsAfterWhiteSpace() && TryParse(first, out var line))
+            {
+                line.Dispose();
+                ReadLines(text.Rest(first), content, writer);
+                writer.Finish(new DocumentInfo());
+                return;
+            }
+        }
+
+        content.Position = 0;
+        using var whole = DecodedText.Open(content);
+        var all = whole.ReadToEnd();
         if (TryParse(all, out var document))
         {
             using (document)
@@ -22,20 +35,21 @@ internal static class JsonReader
         }
         else
         {
-            ReadLines(all, writer);
+            ReadLines(all.Split('\n'), content, writer);
         }
 
         writer.Finish(new DocumentInfo());
     }
 
-    private static void ReadLines(string text, BlockWriter writer)
+    private static void ReadLines(IEnumerable<string> lines, Stream content, BlockWriter writer)
     {
         var number = 0;
-        foreach (var line in text.Split('\n'))
+        foreach (var line in lines)
         {
             number++;
             if (string.IsNullOrWhiteSpace(line))
                 continue;
+            writer.Progress = content.Length == 0 ? 1 : (double)content.Position / content.Length;
             if (!TryParse(line, out var document))
                 throw new ExtractionFailedException(number == 1 ? "It is not valid JSON." : $"It is not valid JSON (line {number}).");
             using (document)
