@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using System.Text.Json.Serialization;
+using AgentFlow.Contracts;
 
 namespace AgentFlow.ApiService.Agents;
 
@@ -86,6 +87,12 @@ internal sealed record RetrievalSettings
     /// <summary>Passages in the prompt.</summary>
     [Range(1, 50)]
     public int TopK { get; init; } = 6;
+
+    /// <summary>Collections, own or shared, that the agent is limited to, at most 50; empty: everything that its user may read.</summary>
+    public IReadOnlyList<CollectionId> Collections { get; init; } = [];
+
+    /// <summary>The installation's reranker, if it has one, orders the passages.</summary>
+    public bool Rerank { get; init; }
 }
 
 internal sealed record MemorySettings

@@ -44,10 +44,12 @@ internal static class AgentEndpoints
     private static Ok<Page<ToolSummary>> Tools(ToolCatalog tools) => TypedResults.Ok(new Page<ToolSummary>(tools.List()));
 
     private static async Task<Results<Created<AgentDefinition>, ProblemHttpResult>> CreateAsync(
-        AgentDefinition agent, Caller caller, AgentStore store, CancellationToken ct)
+        AgentDefinition agent, Caller caller, AgentStore store, DocumentAccess access, CancellationToken ct)
     {
         if (Faults(agent) is { } faults)
             return faults;
+        if (!await access.SeesAllAsync(caller.Owner, agent.Retrieval.Collections, ct))
+            return Problem.NotFound("collection");
         var (version, existing) = await store.FindAsync(caller.Owner, agent.Slug, ct);
         if (existing is not null || (await store.ListAsync(caller.Owner, ct)).Count >= AgentStore.MaxAgents)
             return existing is null
@@ -59,12 +61,14 @@ internal static class AgentEndpoints
     }
 
     private static async Task<Results<Ok<AgentDefinition>, ProblemHttpResult>> PutAsync(
-        string slug, AgentDefinition agent, Caller caller, AgentStore store, CancellationToken ct)
+        string slug, AgentDefinition agent, Caller caller, AgentStore store, DocumentAccess access, CancellationToken ct)
     {
         if (agent.Slug != slug)
             return Problem.Invalid("slug", "The slug in the body must be the one in the address.");
         if (Faults(agent) is { } faults)
             return faults;
+        if (!await access.SeesAllAsync(caller.Owner, agent.Retrieval.Collections, ct))
+            return Problem.NotFound("collection");
         var (version, existing) = await store.FindAsync(caller.Owner, slug, ct);
         if (existing is null)
             return Problem.NotFound("agent of your own");

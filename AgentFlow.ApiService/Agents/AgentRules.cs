@@ -8,6 +8,7 @@ internal static partial class AgentRules
 {
     private const int MaxInstructions = 32_000;
     private const int MaxNameLength = 200;
+    private const int MaxCollections = 50;
 
     /// <returns>One sentence for each fault: field, what was found, what is allowed. Empty: the definition holds.</returns>
     /// <param name="tools">Names of the tools that exist; null: names are not checked (sources that connect later bring their own).</param>
@@ -26,6 +27,8 @@ internal static partial class AgentRules
             faults.Add($"instructions: found {agent.Instructions.Length} characters. Use at most {MaxInstructions}.");
         if (agent.Models.Count == 0 || agent.Models.Any(string.IsNullOrWhiteSpace))
             faults.Add("models: found an empty list or name. Name models, or '*' for every configured one.");
+        if (agent.Retrieval.Collections.Count > MaxCollections)
+            faults.Add($"retrieval: found {agent.Retrieval.Collections.Count} collections. Use at most {MaxCollections}.");
         CheckTools(agent, tools, faults);
         CheckRanges(agent, "temperature", faults);
         CheckRanges(agent.Retrieval, "retrieval", faults);

@@ -28,6 +28,11 @@ internal sealed class DocumentAccess(Database database)
         where c.id = $2 and (c.owner_id = $1 or m.member_id is not null)
         """;
 
+    private const string CountVisible = """
+        select count(*)::int from collections c left join collection_members m on m.collection_id = c.id and m.member_id = $1
+        where c.id = any ($2) and (c.owner_id = $1 or m.member_id is not null)
+        """;
+
     /// <summary>As whom the document's rows are read; null when the caller may not see it.</summary>
     public async Task<OwnerId?> OwnerOfAsync(OwnerId caller, string id, CancellationToken ct)
     {
@@ -35,6 +40,16 @@ internal sealed class DocumentAccess(Database database)
             return null;
         var owners = await database.ForOwner(caller.Value).QueryAsync(FindOwner, [caller.Value, document.Value], row => new OwnerId(row.GetGuid(0)), ct);
         return owners.Count == 0 ? null : owners[0];
+    }
+
+    /// <summary>Whether every one of the collections is the caller's own or shared with the caller.</summary>
+    public async Task<bool> SeesAllAsync(OwnerId caller, IReadOnlyList<CollectionId> collections, CancellationToken ct)
+    {
+        if (collections.Count == 0)
+            return true;
+        var ids = collections.Select(id => id.Value).Distinct().ToArray();
+        var seen = await database.ForOwner(caller.Value).QueryAsync(CountVisible, [caller.Value, ids], row => row.GetInt32(0), ct);
+        return seen[0] == ids.Length;
     }
 
     /// <summary>The collection's owner, when the caller may do at least this much with it.</summary>

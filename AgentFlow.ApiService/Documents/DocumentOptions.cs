@@ -33,9 +33,9 @@ internal sealed class DocumentOptions
     [Range(1, 3_600)]
     public int ExtractionCpuSeconds { get; set; } = 60;
 
-    /// <summary>Memory in MiB that parsing one document may hold, 64 to 8,192. Default 512.</summary>
+    /// <summary>Memory in MiB that parsing one document may hold, 64 to 8,192. Default 256: enough for a web page or JSON file of 30 MB.</summary>
     [Range(64, 8_192)]
-    public int ExtractionMemoryMiB { get; set; } = 512;
+    public int ExtractionMemoryMiB { get; set; } = 256;
 
     /// <summary>Parsing processes at a time, 1 to 64. Default 2: one per core of a small machine.</summary>
     [Range(1, 64)]
@@ -55,6 +55,10 @@ internal sealed class DocumentOptions
     /// <summary>Texts handed to the embedder in one call, 1 to 2,048. Default 64.</summary>
     [Range(1, 2_048)]
     public int EmbeddingBatch { get; set; } = 64;
+
+    /// <summary>Embeddings of queries that are kept for the next one who asks the same, 1 to 1,000,000. Default 4,096: about 9 MB at 512 dimensions.</summary>
+    [Range(1, 1_000_000)]
+    public int QueryCacheEntries { get; set; } = 4_096;
 
     /// <summary>How often documents whose worker is gone are looked for. Default 5 s, 0.1 s to 1 h.</summary>
     [Range(typeof(TimeSpan), "00:00:00.1", "01:00:00")]

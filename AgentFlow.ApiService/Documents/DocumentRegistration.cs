@@ -31,6 +31,8 @@ internal static class DocumentRegistration
         services.AddSingleton<DocumentReader>();
         services.AddSingleton<ChunkTruth>();
         services.AddSingleton<ChunkTail>();
+        services.AddSingleton<IndexFollower>();
+        services.AddHostedService(provider => provider.GetRequiredService<IndexFollower>());
         services.AddSingleton<DocumentSearch>();
         services.AddSingleton<Reembedding>();
         services.AddSingleton<DocumentUpkeep>();
@@ -46,7 +48,8 @@ internal static class DocumentRegistration
         services.AddSingleton<SearchDocuments>(provider =>
         {
             var search = provider.GetRequiredService<DocumentSearch>();
-            return (owner, query, topK, ct) => search.SearchAsync(owner, new PassageQuery(query, topK), ct);
+            return (owner, query, topK, agent, ct) => search.SearchAsync(
+                owner, new PassageQuery(query, topK) { Collections = agent.Collections.Count > 0 ? agent.Collections : null, Rerank = agent.Rerank }, ct);
         });
         return services;
     }

@@ -113,6 +113,9 @@ public sealed record DocumentSearchRequest
     public JsonElement? Filter { get; init; }
 
     public bool Explain { get; init; }
+
+    /// <summary>Let the installation's reranker, if it has one, order the best passages.</summary>
+    public bool Rerank { get; init; }
 }
 
 public sealed record DocumentHit

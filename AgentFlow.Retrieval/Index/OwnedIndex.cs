@@ -19,6 +19,12 @@ public sealed class OwnedIndex
     /// <summary>False while a write would have no effect: the index is in process and loads this owner's committed rows when it is first searched.</summary>
     public bool TakesWrites => _index.TakesWrites(_ownerId);
 
+    /// <summary>Whether this process holds the owner's points in memory, as the index itself or behind Qdrant.</summary>
+    public bool IsInMemory => _index.HoldsInMemory(_ownerId);
+
+    /// <summary>Brings what another process wrote to what this one holds in memory; nothing is written where it holds nothing.</summary>
+    public Task FollowAsync(IReadOnlyList<IndexWrite> writes, CancellationToken ct) => _index.FollowAsync(_ownerId, writes, ct);
+
     /// <summary>Candidates among this owner's points; the caller joins them with the truth, which drops stale and deleted ones.</summary>
     public Task<IndexAnswer> SearchAsync(IndexQuery query, CancellationToken ct) => _index.SearchAsync(_ownerId, query, ct);
 }

@@ -57,6 +57,16 @@ public sealed class VectorIndex
     /// <summary>Throws when the configured index can't answer.</summary>
     public Task ProbeAsync(CancellationToken ct) => _primary.ProbeAsync(ct);
 
+    /// <summary>Drops what is held in memory, so that the next search of each owner loads it anew: changes of other processes may have been missed.</summary>
+    public void Forget() => InMemory?.Clear();
+
+    private InProcessIndex? InMemory => _fallback ?? _primary as InProcessIndex;
+
+    internal bool HoldsInMemory(Guid ownerId) => InMemory?.Holds(ownerId) ?? false;
+
+    internal Task FollowAsync(Guid ownerId, IReadOnlyList<IndexWrite> writes, CancellationToken ct) =>
+        InMemory?.WriteAsync(ownerId, writes, ct) ?? Task.CompletedTask;
+
     internal bool TakesWrites(Guid ownerId) => _primary.Holds(ownerId);
 
     internal async Task WriteAsync(Guid ownerId, IReadOnlyList<IndexWrite> writes, CancellationToken ct)

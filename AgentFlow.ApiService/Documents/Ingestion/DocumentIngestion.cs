@@ -14,7 +14,7 @@ namespace AgentFlow.ApiService.Documents;
 /// them in another, and writes the index. Every step may be repeated; an attempt goes on where the one before was cut off.
 /// </summary>
 internal sealed partial class DocumentIngestion(
-    IngestStore store, DocumentReader reader, PassageEmbedder embedder, ChunkTruth truth, VectorIndex index, OutboxWorker outbox,
+    IngestStore store, DocumentReader reader, PassageEmbedder embedder, ChunkTruth truth, VectorIndex index, IndexFollower follower, OutboxWorker outbox,
     IOptions<DocumentOptions> options, ILogger<DocumentIngestion> logger) : ITaskHandler
 {
     private const int IndexBatch = 256;
@@ -124,7 +124,7 @@ internal sealed partial class DocumentIngestion(
         await context.ReportAsync(0.9, "Indexing", ct);
         outbox.Wake();
         if (!index.For(job.OwnerId).TakesWrites)
-            await store.AllIndexedAsync(job, ct);
+            await store.AllIndexedAsync(job, follower.Message(job.OwnerId), ct);
         while (await store.UnindexedAsync(job, IndexBatch, ct) is { Count: > 0 } batch)
         {
             var current = await truth.ReadAsync([.. batch.Select(each => each.Id)], ct);
@@ -139,6 +139,7 @@ internal sealed partial class DocumentIngestion(
                 break;
             }
 
+            await follower.TellAsync(job.OwnerId, [.. batch.Select(each => each.Id)], ct);
             await store.IndexedAsync(job, batch, ct);
         }
 

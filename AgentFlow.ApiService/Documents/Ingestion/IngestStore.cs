@@ -118,8 +118,13 @@ internal sealed class IngestStore(Database database)
     private const string Indexed =
         "delete from index_outbox o using unnest($1, $2) as done (id, version) where o.entity_id = done.id and o.version = done.version";
 
-    private const string AllIndexed = """
-        delete from index_outbox o using chunks c where c.id = o.entity_id and c.document_id = $1 and c.document_version = $2 and o.version = c.index_version
+    /// <summary>Tells the other processes in the same transaction: they may hold the owner where this one does not.</summary>
+    private static readonly string AllIndexed = $"""
+        with done as (
+            delete from index_outbox o using chunks c where c.id = o.entity_id and c.document_id = $1 and c.document_version = $2 and o.version = c.index_version
+            returning o.entity_id),
+        parts as (select entity_id, row_number() over () / {IndexFollower.IdsPerMessage} as part from done)
+        select pg_notify($3, $4 || string_agg({IndexFollower.EncodeSql}, '')) from parts group by part
         """;
 
     private const string Fail = """
@@ -199,8 +204,9 @@ internal sealed class IngestStore(Database database)
         database.ForOwner(job.OwnerId).ExecuteAsync(Indexed, [done.Select(each => each.Id).ToArray(), done.Select(each => each.Version).ToArray()], ct);
 
     /// <summary>Where no index holds the owner, the next load reads the rows themselves.</summary>
-    public Task AllIndexedAsync(IngestJob job, CancellationToken ct) =>
-        database.ForOwner(job.OwnerId).ExecuteAsync(AllIndexed, [job.DocumentId, job.Version], ct);
+    /// <param name="message">What a message of the passages' ids starts with.</param>
+    public Task AllIndexedAsync(IngestJob job, string message, CancellationToken ct) =>
+        database.ForOwner(job.OwnerId).ExecuteAsync(AllIndexed, [job.DocumentId, job.Version, database.Schema, message], ct);
 
     public Task FailAsync(Guid ownerId, IngestInput input, string reason, CancellationToken ct) =>
         database.ForOwner(ownerId).ExecuteAsync(Fail, [input.DocumentId, input.Version, reason], ct);

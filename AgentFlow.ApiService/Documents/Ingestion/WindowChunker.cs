@@ -25,7 +25,7 @@ internal sealed record NewChunk
     /// <summary>SHA-256 of <see cref="Indexed"/>.</summary>
     public required byte[] ContentHash { get; init; }
 
-    /// <summary>What is embedded and what words are taken from.</summary>
+    /// <summary>What is embedded.</summary>
     public string Indexed => ChunkText.ForIndex(HeadingPath, Text);
 }
 
@@ -39,6 +39,18 @@ internal static class ChunkText
     {
         var above = headingPath.Where(heading => !text.AsSpan(0, Math.Min(text.Length, heading.Length + 16)).Contains(heading, StringComparison.Ordinal)).ToArray();
         return above.Length == 0 ? text : $"{string.Join(" > ", above)}\n{text}";
+    }
+
+    /// <summary>
+    /// What words are taken from: a question that names a document finds its passages. Not embedded, so that a new name costs no embeddings.
+    /// </summary>
+    public static string ForWords(string label, IReadOnlyList<string> headingPath, string text) => $"{label}\n{ForIndex(headingPath, text)}";
+
+    /// <summary>The document's name without the ending that says its type, and its title where that says something else.</summary>
+    public static string Label(string name, string? title)
+    {
+        var bare = Path.GetFileNameWithoutExtension(name);
+        return title is null || bare.Contains(title, StringComparison.OrdinalIgnoreCase) ? bare : $"{bare}\n{title}";
     }
 }
 

@@ -26,7 +26,7 @@ internal sealed class ChunkTail(Database database, EmbeddingSpace space)
     private const string ReadTail = """
         select c.id, c.document_id, d.name, c.page, c.start_offset, c.end_offset, c.text, c.heading_path, c.index_version, e.vector,
             d.format, d.tags, d.metadata::text, d.created_at,
-            (select array_agg(m.collection_id) from collection_documents m where m.document_id = d.id)
+            (select array_agg(m.collection_id) from collection_documents m where m.document_id = d.id), d.title
         from index_outbox o
         join chunks c on c.id = o.entity_id and c.deleted_at is null
         join documents d on d.id = c.document_id and d.live_version = c.document_version
@@ -52,9 +52,9 @@ internal sealed class ChunkTail(Database database, EmbeddingSpace space)
     {
         if (filter is not null && !filter.Matches(Fields(row)))
             return null;
-        var text = row.GetString(6);
+        var words = ChunkText.ForWords(ChunkText.Label(row.GetString(2), row.NullableString(15)), (string[])row[7], row.GetString(6));
         var dense = row.IsDBNull(9) ? 0 : TensorPrimitives.Dot(PassageEmbedder.FromBytes((byte[])row[9]).Span, vector.Span);
-        var ranked = RankFusion.Rank([new RankCandidate { Id = row.GetGuid(0), Dense = dense, Bm25 = TailWords.Score(terms, text) }], RankWeights.For(space))[0];
+        var ranked = RankFusion.Rank([new RankCandidate { Id = row.GetGuid(0), Dense = dense, Bm25 = TailWords.Score(terms, words) }], RankWeights.For(space))[0];
         return ranked.Score <= 0 ? null : HitRows.Read(row, ranked.Score, ranked.Parts.ToDictionary());
     }
 

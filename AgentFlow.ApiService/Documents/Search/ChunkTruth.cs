@@ -14,12 +14,12 @@ internal sealed class ChunkTruth(Database database, EmbeddingSpace space) : IInd
 {
     private const string PointColumns = """
         c.id, c.owner_id, c.index_version, c.heading_path, c.text, e.vector, c.document_id, d.name, d.format, d.tags, d.metadata::text, d.created_at,
-        (select array_agg(m.collection_id) from collection_documents m where m.document_id = d.id)
+        (select array_agg(m.collection_id) from collection_documents m where m.document_id = d.id), d.title
         """;
 
     private const string SelectDocuments = """
         select d.id, d.name, d.format, d.tags, d.metadata::text, d.created_at,
-            (select array_agg(m.collection_id) from collection_documents m where m.document_id = d.id)
+            (select array_agg(m.collection_id) from collection_documents m where m.document_id = d.id), d.title
         from documents d where d.owner_id = $1 and d.live_version is not null
         """;
 
@@ -58,9 +58,11 @@ internal sealed class ChunkTruth(Database database, EmbeddingSpace space) : IInd
         var fields = (await session.QueryAsync(
             SelectDocuments,
             [ownerId],
-            row => (Id: row.GetGuid(0), Fields: DocumentFields.Of(
-                row.GetGuid(0), row.GetString(1), row.GetString(2), (string[])row[3], row.GetString(4), row.GetDateTime(5), row.IsDBNull(6) ? [] : (Guid[])row[6])),
-            ct)).ToDictionary(document => document.Id, document => document.Fields);
+            row => KeyValuePair.Create(row.GetGuid(0), new Told(
+                DocumentFields.Of(
+                    row.GetGuid(0), row.GetString(1), row.GetString(2), (string[])row[3], row.GetString(4), row.GetDateTime(5), row.IsDBNull(6) ? [] : (Guid[])row[6]),
+                ChunkText.Label(row.GetString(1), row.NullableString(7)))),
+            ct)).ToDictionary();
         await session.ExecuteAsync(DeclareLoad, [ownerId, space.Model], ct);
         while (await session.QueryAsync(FetchPoints, [], row => Loaded(row, fields), ct) is { Count: > 0 } page)
         {
@@ -73,14 +75,14 @@ internal sealed class ChunkTruth(Database database, EmbeddingSpace space) : IInd
     }
 
     /// <summary>Null for a passage of a document that was published after the fields were read: its own write brings it.</summary>
-    private static IndexPoint? Loaded(NpgsqlDataReader row, Dictionary<Guid, Dictionary<string, JsonElement>> fields) =>
-        !fields.TryGetValue(row.GetGuid(5), out var shared) ? null : new IndexPoint
+    private static IndexPoint? Loaded(NpgsqlDataReader row, Dictionary<Guid, Told> documents) =>
+        !documents.TryGetValue(row.GetGuid(5), out var document) ? null : new IndexPoint
         {
             Id = row.GetGuid(0),
             Version = row.GetInt64(1),
             Vector = row.IsDBNull(4) ? default : PassageEmbedder.FromBytes((byte[])row[4]),
-            Text = ChunkText.ForIndex((string[])row[2], row.GetString(3)),
-            Fields = shared,
+            Text = ChunkText.ForWords(document.Label, (string[])row[2], row.GetString(3)),
+            Fields = document.Fields,
         };
 
     public Task<IReadOnlyList<TruthPoint>> ReadAsync(IReadOnlyList<Guid> ids, CancellationToken ct) => ReadListAsync([.. ids], ct);
@@ -91,29 +93,36 @@ internal sealed class ChunkTruth(Database database, EmbeddingSpace space) : IInd
 
     private async Task<IReadOnlyList<TruthPoint>> ReadListAsync(Guid[] ids, CancellationToken ct)
     {
-        var fields = new Dictionary<Guid, IReadOnlyDictionary<string, JsonElement>>();
+        var documents = new Dictionary<Guid, Told>();
         return await database.AsWorker().QueryAsync(
             Read,
             [ids, space.Model],
-            row => new TruthPoint(row.GetGuid(1), row.GetGuid(0), row.GetInt64(2), row.GetBoolean(13) ? ReadPoint(row, fields) : null),
+            row => new TruthPoint(row.GetGuid(1), row.GetGuid(0), row.GetInt64(2), row.GetBoolean(14) ? ReadPoint(row, documents) : null),
             ct);
     }
 
-    private static IndexPoint ReadPoint(NpgsqlDataReader row, Dictionary<Guid, IReadOnlyDictionary<string, JsonElement>> fields)
+    private static IndexPoint ReadPoint(NpgsqlDataReader row, Dictionary<Guid, Told> documents)
     {
-        var document = row.GetGuid(6);
-        if (!fields.TryGetValue(document, out var shared))
-            fields[document] = shared = DocumentFields.Of(
-                document, row.GetString(7), row.GetString(8), (string[])row[9], row.GetString(10), row.GetDateTime(11), row.IsDBNull(12) ? [] : (Guid[])row[12]);
+        var id = row.GetGuid(6);
+        if (!documents.TryGetValue(id, out var document))
+        {
+            var fields = DocumentFields.Of(
+                id, row.GetString(7), row.GetString(8), (string[])row[9], row.GetString(10), row.GetDateTime(11), row.IsDBNull(12) ? [] : (Guid[])row[12]);
+            documents[id] = document = new Told(fields, ChunkText.Label(row.GetString(7), row.NullableString(13)));
+        }
+
         return new IndexPoint
         {
             Id = row.GetGuid(0),
             Version = row.GetInt64(2),
             Vector = row.IsDBNull(5) ? default : PassageEmbedder.FromBytes((byte[])row[5]),
-            Text = ChunkText.ForIndex((string[])row[3], row.GetString(4)),
-            Fields = shared,
+            Text = ChunkText.ForWords(document.Label, (string[])row[3], row.GetString(4)),
+            Fields = document.Fields,
         };
     }
+
+    /// <summary>What a document tells of each of its passages; one instance for all of them.</summary>
+    private sealed record Told(IReadOnlyDictionary<string, JsonElement> Fields, string Label);
 }
 
 internal static class IndexWrites
@@ -123,7 +132,7 @@ internal static class IndexWrites
 }
 
 /// <summary>Brings the index up to the rows that the outbox names.</summary>
-internal sealed class ChunkOutbox(ChunkTruth truth, VectorIndex index) : IIndexOutboxHandler
+internal sealed class ChunkOutbox(ChunkTruth truth, VectorIndex index, IndexFollower follower) : IIndexOutboxHandler
 {
     public async Task ApplyAsync(IReadOnlyList<OutboxEntry> entries, CancellationToken ct)
     {
@@ -135,6 +144,7 @@ internal sealed class ChunkOutbox(ChunkTruth truth, VectorIndex index) : IIndexO
                 ? IndexWrites.From(point)
                 : new IndexWrite.Remove(entry.EntityId, entry.Version)).ToList();
             await index.For(owner.Key).WriteAsync(writes, ct);
+            await follower.TellAsync(owner.Key, [.. writes.Select(write => write.Id)], ct);
         }
     }
 }

@@ -12,13 +12,27 @@ namespace AgentFlow.ApiService.Documents;
 /// <param name="TopK">Passages at most, 1 to 100.</param>
 /// <param name="Filter">Over <see cref="DocumentFields"/>; null is everything of the owner.</param>
 /// <param name="Explain">Also say what each signal added to the score.</param>
-internal sealed record PassageQuery(string Text, int TopK = 10, FilterExpression? Filter = null, bool Explain = false);
+internal sealed record PassageQuery(string Text, int TopK = 10, FilterExpression? Filter = null, bool Explain = false)
+{
+    /// <summary>Only passages of documents in one of these; null is no limit.</summary>
+    public IReadOnlyList<CollectionId>? Collections { get; init; }
+
+    /// <summary>Order by <see cref="RerankPassages"/>, where the host has registered one.</summary>
+    public bool Rerank { get; init; }
+}
+
+/// <summary>
+/// A second opinion on the best passages, for searches that ask for it; the host registers one, there is none built in. One score for each
+/// passage and in their order, 0 to 1.
+/// </summary>
+/// <exception cref="HttpRequestException">It is not there; so for <see cref="IOException"/> and <see cref="TimeoutException"/>. The first order then stays.</exception>
+internal delegate Task<IReadOnlyList<double>> RerankPassages(string query, IReadOnlyList<DocumentHit> passages, CancellationToken ct);
 
 /// <summary>
 /// Finds passages of an owner's documents: candidates by meaning and by words from the index, one fusion, then a join with Postgres,
 /// which alone says what is live and gives the text. One round trip, and one for each account that shares collections with the owner.
 /// </summary>
-internal sealed class DocumentSearch(Database database, VectorIndex index, PassageEmbedder embedder, ChunkTail tail)
+internal sealed class DocumentSearch(Database database, VectorIndex index, PassageEmbedder embedder, ChunkTail tail, RerankPassages? rerank = null)
 {
     /// <summary>Candidates that each of the two ways contributes; enough that the join may drop some.</summary>
     private const int MinCandidates = 50;
@@ -26,37 +40,61 @@ internal sealed class DocumentSearch(Database database, VectorIndex index, Passa
     /// <summary>A query's words beyond this add nothing that ranking could use, only time.</summary>
     private const int MaxQueryCharacters = 4_000;
 
+    /// <summary>What a reranker is given for each passage that is asked for.</summary>
+    private const int RerankFactor = 3;
+
+    /// <summary>With collections, the passages of those only, whatever the index says.</summary>
     private const string ReadHits = """
         select c.id, c.document_id, d.name, c.page, c.start_offset, c.end_offset, c.text, c.heading_path, c.index_version
         from chunks c
         join documents d on d.id = c.document_id and d.live_version = c.document_version
         where c.id = any ($1) and c.owner_id = $2 and c.deleted_at is null
-        """;
-
-    /// <summary>The passages of a shared collection only, whatever the index says.</summary>
-    private const string ReadSharedHits = """
-        select c.id, c.document_id, d.name, c.page, c.start_offset, c.end_offset, c.text, c.heading_path, c.index_version
-        from chunks c
-        join documents d on d.id = c.document_id and d.live_version = c.document_version
-        where c.id = any ($1) and c.owner_id = $2 and c.deleted_at is null
-            and exists (select from collection_documents m where m.document_id = d.id and m.collection_id = any ($3))
+            and ($3::uuid[] is null or exists (select from collection_documents m where m.document_id = d.id and m.collection_id = any ($3)))
         """;
 
     public async Task<DocumentSearchResponse> SearchAsync(OwnerId owner, PassageQuery query, CancellationToken ct)
     {
         var text = query.Text.Length > MaxQueryCharacters ? query.Text[..MaxQueryCharacters] : query.Text;
-        var asked = query with { Text = text };
-        var vector = await embedder.EmbedAsync(text, ct);
+        var depth = query.Rerank && rerank is not null ? query.TopK * RerankFactor : query.TopK;
+        var asked = query with { Text = text, TopK = depth, Filter = Within(query.Collections, query.Filter) };
+        var vector = await embedder.EmbedQueryAsync(text, ct);
         var degraded = new List<string>();
-        var (hits, isBehind, shared) = await ReadOwnAsync(owner, await RankAsync(owner, asked, vector, degraded, ct), query.TopK, ct);
+        var (hits, isBehind, shared) = await ReadOwnAsync(owner, await RankAsync(owner, asked, vector, degraded, ct), asked, ct);
         if (isBehind)
             hits = await tail.MergeAsync(owner, asked, vector, hits, degraded, ct);
         foreach (var grant in shared)
             hits.AddRange(await ReadSharedAsync(grant, asked, vector, degraded, ct));
-        var items = hits.OrderByDescending(hit => hit.Score).ThenBy(hit => hit.ChunkId.Value).Take(query.TopK)
-            .Select(hit => query.Explain ? hit : hit with { Scores = null }).ToList();
+        var best = hits.OrderByDescending(hit => hit.Score).ThenBy(hit => hit.ChunkId.Value).Take(depth).ToList();
+        if (query.Rerank && rerank is not null && best.Count > 0)
+            best = await RerankAsync(rerank, text, best, degraded, ct);
+        var items = best.Take(query.TopK).Select(hit => query.Explain ? hit : hit with { Scores = null }).ToList();
         return new DocumentSearchResponse(items, degraded.Count > 0 ? [.. degraded.Distinct(StringComparer.Ordinal)] : null);
     }
+
+    private static async Task<List<DocumentHit>> RerankAsync(
+        RerankPassages rerank, string query, List<DocumentHit> hits, List<string> degraded, CancellationToken ct)
+    {
+        try
+        {
+            var scores = await rerank(query, hits, ct);
+            if (scores.Count != hits.Count || scores.Any(score => !double.IsFinite(score)))
+                throw new IOException($"The reranker answered {scores.Count} scores for {hits.Count} passages, or one that is no number.");
+            return [.. hits.Select((hit, i) => hit with { Score = Math.Clamp(scores[i], 0, 1), Scores = With(hit.Scores, scores[i]) })
+                .OrderByDescending(hit => hit.Score).ThenBy(hit => hit.ChunkId.Value)];
+        }
+        catch (Exception error) when (error is HttpRequestException or IOException or TimeoutException)
+        {
+            degraded.Add("reranker");
+            return hits;
+        }
+    }
+
+    private static Dictionary<string, double> With(IReadOnlyDictionary<string, double>? parts, double score) =>
+        new(parts ?? new Dictionary<string, double>(), StringComparer.Ordinal) { ["rerank"] = score };
+
+    private static FilterExpression? Within(IReadOnlyList<CollectionId>? collections, FilterExpression? filter) => collections is null
+        ? filter
+        : FilterExpression.AllOf(new FilterExpression.AnyOf(new FilterField(DocumentFields.Collection, []), [.. collections.Select(id => new FilterValue(id.ToString()))]), filter);
 
     private async Task<IReadOnlyList<Ranked>> RankAsync(OwnerId owner, PassageQuery query, ReadOnlyMemory<float> vector, List<string> degraded, CancellationToken ct)
     {
@@ -69,11 +107,11 @@ internal sealed class DocumentSearch(Database database, VectorIndex index, Passa
 
     /// <summary>The best hits that are still live, whether the owner's index is behind the rows, and what others share with the owner.</summary>
     private Task<(List<DocumentHit> Hits, bool IsBehind, List<SharedCollections> Shared)> ReadOwnAsync(
-        OwnerId owner, IReadOnlyList<Ranked> ranked, int topK, CancellationToken ct)
+        OwnerId owner, IReadOnlyList<Ranked> ranked, PassageQuery query, CancellationToken ct)
     {
-        var wanted = ranked.Take(topK * 2).ToDictionary(each => each.Candidate.Id);
+        var wanted = ranked.Take(query.TopK * 2).ToDictionary(each => each.Candidate.Id);
         var batch = database.ForOwner(owner.Value).CreateBatch();
-        batch.Add(ReadHits, [wanted.Keys.ToArray(), owner.Value]);
+        batch.Add(ReadHits, [wanted.Keys.ToArray(), owner.Value, query.Collections?.Select(id => id.Value).ToArray()]);
         batch.Add(ChunkTail.IsBehind, [owner.Value]);
         batch.Add(DocumentAccess.SelectShared, [owner.Value]);
         return batch.ReadAsync(
@@ -94,12 +132,13 @@ internal sealed class DocumentSearch(Database database, VectorIndex index, Passa
     private async Task<List<DocumentHit>> ReadSharedAsync(
         SharedCollections grant, PassageQuery query, ReadOnlyMemory<float> vector, List<string> degraded, CancellationToken ct)
     {
-        var within = new FilterExpression.AnyOf(
-            new FilterField(DocumentFields.Collection, []), [.. grant.Collections.Select(id => new FilterValue(id.ToString()))]);
-        var ranked = await RankAsync(grant.Owner, query with { Filter = FilterExpression.AllOf(within, query.Filter) }, vector, degraded, ct);
+        var collections = query.Collections is null ? grant.Collections : [.. grant.Collections.Intersect(query.Collections)];
+        if (collections.Count == 0)
+            return [];
+        var ranked = await RankAsync(grant.Owner, query with { Filter = Within(collections, query.Filter) }, vector, degraded, ct);
         var wanted = ranked.Take(query.TopK * 2).ToDictionary(each => each.Candidate.Id);
         var batch = database.ForOwner(grant.Owner.Value).CreateBatch();
-        batch.Add(ReadSharedHits, [wanted.Keys.ToArray(), grant.Owner.Value, grant.Collections.Select(id => id.Value).ToArray()]);
+        batch.Add(ReadHits, [wanted.Keys.ToArray(), grant.Owner.Value, collections.Select(id => id.Value).ToArray()]);
         return await batch.ReadAsync((reader, token) => ReadHitsAsync(reader, wanted, token), ct);
     }
 

@@ -14,6 +14,9 @@ internal static class SearchRequests
             throw Refusals.Invalid("query", $"query has 1 to {MaxQuery:N0} characters and no U+0000.");
         if (request.TopK is < 1 or > MaxTopK)
             throw Refusals.Invalid("topK", $"topK is 1 to {MaxTopK}.");
-        return new PassageQuery(request.Query, request.TopK, request.Filter is { } filter ? DocumentFilter.Parse(filter) : null, request.Explain);
+        return new PassageQuery(request.Query, request.TopK, request.Filter is { } filter ? DocumentFilter.Parse(filter) : null, request.Explain)
+        {
+            Rerank = request.Rerank,
+        };
     }
 }
