@@ -113,6 +113,30 @@ public sealed class MeasuredApi : IAsyncDisposable
         return (Status("VmRSS"), Status("VmHWM"), process.TotalProcessorTime.TotalSeconds);
     }
 
+    /// <summary>Resident memory of the largest process that the service has started and that still runs, in MB; 0 when there is none.</summary>
+    public double LargestChild()
+    {
+        var largest = 0.0;
+        foreach (var folder in Directory.EnumerateDirectories("/proc").Where(each => char.IsAsciiDigit(Path.GetFileName(each)[0])))
+        {
+            try
+            {
+                var lines = File.ReadAllLines(Path.Combine(folder, "status"));
+                double Number(string name) => lines.FirstOrDefault(line => line.StartsWith(name, StringComparison.Ordinal)) is { } line
+                    ? double.Parse(line.Split((char[])[' ', '\t'], StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture)
+                    : 0;
+                if ((int)Number("PPid:") == process!.Id)
+                    largest = Math.Max(largest, Number("VmHWM:") / 1000);
+            }
+            catch (IOException)
+            {
+                // It ended meanwhile.
+            }
+        }
+
+        return largest;
+    }
+
     public async ValueTask DisposeAsync()
     {
         if (process is { HasExited: false })

@@ -41,27 +41,28 @@ public sealed class ReplicaTests : IAsyncLifetime
 
         // The worker's index does not hold the owner here, and does from its first search on: both ways of ingestion are told.
         var second = await client.IngestAsync("second.txt", "The farrier shoes the mare behind the chapel.");
-        await UntilAsync(() => FindAsync(user.Id, "farrier mare"), ids => ids.Count == 2);
+        await Patience.UntilAsync(() => FindAsync(user.Id, "farrier mare"), ids => ids.Count == 2, "the second document in the reader's index");
         await client.SearchAsync("farrier");
         await client.IngestAsync("third.txt", "The chandler dips candles of tallow.");
-        await UntilAsync(() => FindAsync(user.Id, "chandler tallow"), ids => ids.Count == 3);
+        await Patience.UntilAsync(() => FindAsync(user.Id, "chandler tallow"), ids => ids.Count == 3, "the third document in the reader's index");
 
         using var patched = await client.Http.PatchAsJsonAsync($"/api/documents/{second.Id}", new PatchDocumentRequest { Tags = ["horses"] }, ContractJson.Options, Ct);
         patched.EnsureSuccessStatusCode();
         using var http = reader.Client(user.Tokens.AccessToken);
         var request = new DocumentSearchRequest { Query = "farrier", Filter = JsonElement.Parse("""{"tag": "horses"}""") };
-        var hits = await UntilAsync(
+        var hits = await Patience.UntilAsync(
             async () =>
             {
                 using var response = await http.PostAsJsonAsync("/api/documents/search", request, ContractJson.Options, Ct);
                 return (await response.Content.ReadFromJsonAsync<DocumentSearchResponse>(ContractJson.Options, Ct))!.Items;
             },
-            found => found.Count > 0);
+            found => found.Count > 0,
+            "the new tag in the reader's index");
         Assert.Equal(second.Id, Assert.Single(hits).DocumentId);
 
         using var deleted = await client.Http.DeleteAsync($"/api/documents/{first.Id}", Ct);
         deleted.EnsureSuccessStatusCode();
-        await UntilAsync(() => FindAsync(user.Id, "cooper staves"), ids => ids.Count == 2);
+        await Patience.UntilAsync(() => FindAsync(user.Id, "cooper staves"), ids => ids.Count == 2, "the first document out of the reader's index");
     }
 
     /// <summary>What the reading replica's own index holds, without the rows' help.</summary>
@@ -70,18 +71,5 @@ public sealed class ReplicaTests : IAsyncLifetime
         var vector = AgentFlow.Retrieval.Embedding.HashingEmbeddingGenerator.Embed(query);
         var answer = await reader.Services.GetRequiredService<VectorIndex>().For(owner.Value).SearchAsync(new IndexQuery { Text = query, Vector = vector }, Ct);
         return [.. answer.Hits.Select(hit => hit.Id)];
-    }
-
-    private static async Task<T> UntilAsync<T>(Func<Task<T>> read, Func<T, bool> holds)
-    {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(Ct);
-        limit.CancelAfter(TimeSpan.FromSeconds(60));
-        while (true)
-        {
-            var value = await read();
-            if (holds(value))
-                return value;
-            await Task.Delay(20, limit.Token);
-        }
     }
 }
