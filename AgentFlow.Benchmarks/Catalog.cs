@@ -17,6 +17,7 @@ internal static class Catalog
         new("load", "documents", "[--mb 110]: text and PDF to searchable, memory, searches over 100,000 passages", Documents.DocumentLoad.RunAsync),
         new("quality", "documents", "recall over public texts at hand: words, vectors, ours", Documents.DocumentQuality.RunAsync),
         new("soak", "ingestion", "[--kills 200] [--seed N]: SIGKILL at random moments of ingesting 50 files", Documents.Soak.RunAsync),
+        new("soak", "disk-full", "uploads while the disk under the database is full, and after; needs root", Documents.DiskFull.RunAsync),
     ];
 
     /// <summary>Runs the measurement that the first words name, with the words after them as its options.</summary>

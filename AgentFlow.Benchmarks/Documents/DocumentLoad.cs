@@ -17,6 +17,7 @@ internal static class DocumentLoad
 {
     private const int Searches = 1_000;
     private const int PdfPages = 1_000;
+    private const int WarmUpBytes = 8_000_000;
 
     public static async Task<int> RunAsync(string[] options, CancellationToken ct)
     {
@@ -27,7 +28,7 @@ internal static class DocumentLoad
         {
             var words = await WriteFileAsync(file, megabytes, ct);
             await using var api = await MeasuredApi.StartAsync(await postgres.CreateDatabaseAsync(ct), new Dictionary<string, string>(StringComparer.Ordinal), ct);
-            var isMet = await IngestAsync(api, file, ct) & await PdfAsync(api, ct);
+            var isMet = await IngestAsync(api, file, ct) & await TableAsync(api, words, megabytes, ct) & await PdfAsync(api, ct);
             return await SearchAsync(api, words, ct) & isMet ? 0 : 1;
         }
         finally
@@ -38,6 +39,11 @@ internal static class DocumentLoad
 
     private static async Task<bool> IngestAsync(MeasuredApi api, string file, CancellationToken ct)
     {
+        // A service that has just started spends its time on compiling itself; what it does later is the figure.
+        var warm = new byte[WarmUpBytes];
+        await using (var head = File.OpenRead(file))
+            await head.ReadExactlyAsync(warm, ct);
+        await UploadAsync(api, "warm-up.txt", new ByteArrayContent(warm), ct);
         var (idle, _, cpuBefore) = api.Usage();
         var started = Stopwatch.GetTimestamp();
         await using var stream = File.OpenRead(file);
@@ -48,8 +54,34 @@ internal static class DocumentLoad
         var perCore = megabytes / (cpu - cpuBefore);
         Console.WriteLine($"text of {megabytes:0} MB to searchable: {seconds:0.0} s (upload {uploaded:0.0} s), {document.Chunks} passages, {HashingEmbeddingGenerator.Space.Dimensions} dimensions");
         Console.WriteLine($"  {megabytes / seconds:0.0} MB/s on the clock, {perCore:0.0} MB per CPU second of the service (goal 5)");
-        Console.WriteLine($"  memory: {idle:0} MB idle, {peak:0} MB at its highest (goal below 300)");
+        Console.WriteLine($"  memory: {idle:0} MB before, {peak:0} MB at its highest (goal below 300)");
         return document.Status == DocumentStatus.Ready && perCore >= 5 && peak < 300;
+    }
+
+    /// <summary>A table of the same size: parsed in a child process, whose memory counts too.</summary>
+    private static async Task<bool> TableAsync(MeasuredApi api, string[] words, int megabytes, CancellationToken ct)
+    {
+        var file = Path.GetTempFileName();
+        try
+        {
+            await WriteTableAsync(file, words, megabytes, ct);
+            await using var stream = File.OpenRead(file);
+            var largest = 0.0;
+            var started = Stopwatch.GetTimestamp();
+            var (document, _) = await UploadAsync(api, "large.csv", new StreamContent(stream), ct, () => largest = Math.Max(largest, api.LargestChild()));
+            var (_, peak, _) = api.Usage();
+            Console.WriteLine($"table of {new FileInfo(file).Length / 1e6:0} MB to searchable: {Stopwatch.GetElapsedTime(started).TotalSeconds:0.0} s, {document.Chunks} passages {document.FailureReason}");
+            Console.WriteLine($"  memory: the service {peak:0} MB, its parser {largest:0} MB at their highest (goal below 300)");
+
+            // Searches are measured over the text alone.
+            using var deleted = await api.Http.DeleteAsync($"/api/documents/{document.Id}", ct);
+            deleted.EnsureSuccessStatusCode();
+            return document.Status == DocumentStatus.Ready && peak < 300 && largest < 300;
+        }
+        finally
+        {
+            File.Delete(file);
+        }
     }
 
     private static async Task<bool> PdfAsync(MeasuredApi api, CancellationToken ct)
@@ -66,13 +98,18 @@ internal static class DocumentLoad
         var random = new Random(7);
         var times = new List<double>(Searches);
         var cold = Stopwatch.GetTimestamp();
-        await SearchOnceAsync(api, "warranty", ct);
+        while (!await TrySearchAsync(api, "warranty", ct))
+        {
+            // The load goes on behind a request that has met its time limit.
+        }
+
         Console.WriteLine($"first search, which loads the index: {Stopwatch.GetElapsedTime(cold).TotalSeconds:0.0} s");
         for (var i = 0; i < Searches + 50; i++)
         {
             var query = string.Join(' ', Enumerable.Range(0, 6).Select(_ => words[random.Next(words.Length)]));
             var started = Stopwatch.GetTimestamp();
-            await SearchOnceAsync(api, query, ct);
+            if (!await TrySearchAsync(api, query, ct))
+                throw new TimeoutException("A search over the loaded index met the request's time limit.");
             if (i >= 50)
                 times.Add(Stopwatch.GetElapsedTime(started).TotalMilliseconds);
         }
@@ -83,14 +120,17 @@ internal static class DocumentLoad
         return p50 <= 8 && p95 <= 20;
     }
 
-    private static async Task SearchOnceAsync(MeasuredApi api, string query, CancellationToken ct)
+    private static async Task<bool> TrySearchAsync(MeasuredApi api, string query, CancellationToken ct)
     {
         using var response = await api.Http.PostAsJsonAsync("/api/documents/search", new DocumentSearchRequest { Query = query, TopK = 10 }, ContractJson.Options, ct);
+        if (response.StatusCode == System.Net.HttpStatusCode.GatewayTimeout)
+            return false;
         response.EnsureSuccessStatusCode();
         await response.Content.ReadAsByteArrayAsync(ct);
+        return true;
     }
 
-    private static async Task<(DocumentSummary Document, double UploadSeconds)> UploadAsync(MeasuredApi api, string name, HttpContent content, CancellationToken ct)
+    private static async Task<(DocumentSummary Document, double UploadSeconds)> UploadAsync(MeasuredApi api, string name, HttpContent content, CancellationToken ct, Action? look = null)
     {
         var started = Stopwatch.GetTimestamp();
         using var form = new MultipartFormDataContent { { content, "file", name } };
@@ -103,6 +143,7 @@ internal static class DocumentLoad
             var document = await api.Http.GetFromJsonAsync<DocumentSummary>($"/api/documents/{id}", ContractJson.Options, ct);
             if (document!.Status is DocumentStatus.Ready or DocumentStatus.Failed)
                 return (document, seconds);
+            look?.Invoke();
             await Task.Delay(20, ct);
         }
     }
@@ -124,6 +165,22 @@ internal static class DocumentLoad
         }
 
         return words;
+    }
+
+    private static async Task WriteTableAsync(string file, string[] words, int megabytes, CancellationToken ct)
+    {
+        var random = new Random(43);
+        await using var stream = new StreamWriter(file, append: false, Encoding.ASCII);
+        await stream.WriteAsync("number,name,place,remark\n");
+        var line = new StringBuilder();
+        long written = 0;
+        for (var row = 0; written < megabytes * 1_000_000L; row++, written += line.Length)
+        {
+            line.Clear().Append(row);
+            for (var i = 0; i < 8; i++)
+                line.Append(i is 0 or 1 or 2 ? ',' : ' ').Append(words[random.Next(words.Length)]);
+            await stream.WriteAsync(line.Append('\n'), ct);
+        }
     }
 
     private static string Word(Random random)
