@@ -4,7 +4,7 @@ namespace AgentFlow.Web.Edges;
 
 /// <summary>
 /// What a browser may do with our pages: scripts of this origin only and inline ones only with this response's nonce, no frames, no plug-ins,
-/// no foreign pictures or requests. Style attributes are allowed because Blazor sets them (progress bars, the component library's grids).
+/// no foreign pictures or requests. Style attributes are allowed because Blazor sets them (progress bars).
 /// </summary>
 internal sealed class SecurityHeaders(RequestDelegate next)
 {
