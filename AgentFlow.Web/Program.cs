@@ -16,13 +16,14 @@ return await ServiceProcess.RunAsync(() =>
     builder.AddSessions();
     builder.AddApi();
     builder.AddPages();
+    builder.Services.AddLocalization();
 
     var app = builder.Build();
     app.UseServiceDefaults();
     app.UseMiddleware<StoppingGate>();
     app.UseMiddleware<SecurityHeaders>();
+    app.UseMiddleware<KeyRingGate>();
     app.UseExceptionHandler("/error", createScopeForErrors: true);
-    app.UseStatusCodePagesForPages();
     app.UseAuthentication();
     app.UseAuthorization();
     app.UseAntiforgery();

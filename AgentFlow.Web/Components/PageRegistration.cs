@@ -31,10 +31,4 @@ internal static class PageRegistration
             // SecurityHeaders says it for every response.
             options.ContentSecurityFrameAncestorsPolicy = null;
         });
-
-    /// <summary>A page that does not exist gets a page that says so; files and internal routes keep their bare status.</summary>
-    public static void UseStatusCodePagesForPages(this WebApplication app) =>
-        app.UseWhen(
-            static context => HttpMethods.IsGet(context.Request.Method) && context.Request.Headers.Accept.ToString().Contains("text/html", StringComparison.Ordinal),
-            static branch => branch.UseStatusCodePagesWithReExecute("/not-found", createScopeForStatusCodePages: true));
 }

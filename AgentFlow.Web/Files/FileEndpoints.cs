@@ -17,6 +17,7 @@ internal static class FileEndpoints
         files.MapPost("/documents", UploadAsync).WithName("UploadDocuments");
         files.MapGet("/documents/{id:guid}", DownloadAsync).WithName("DownloadDocument");
         files.MapGet("/conversations/{id:guid}.md", ExportAsync).WithName("ExportConversation");
+        files.MapGet("/memories.json", MemoriesAsync).WithName("ExportMemories");
         files.MapGet("/antiforgery", Token).WithName("AntiforgeryToken");
     }
 
@@ -42,14 +43,16 @@ internal static class FileEndpoints
         }
     }
 
-    private static Task<IResult> DownloadAsync(Guid id, HttpContext context, ApiClient api) => PassAsync(context, api, $"api/documents/{id}/content", "document");
+    private static Task<IResult> DownloadAsync(Guid id, HttpContext context, ApiClient api) => PassAsync(context, api, HttpMethod.Get, $"api/documents/{id}/content", "document");
+
+    private static Task<IResult> MemoriesAsync(HttpContext context, ApiClient api) => PassAsync(context, api, HttpMethod.Post, "api/memories/export", "agentflow-memories.json");
 
     /// <summary>An answer of the API as a download: whatever was uploaded is never shown as a page of this origin.</summary>
-    private static async Task<IResult> PassAsync(HttpContext context, ApiClient api, string path, string name)
+    private static async Task<IResult> PassAsync(HttpContext context, ApiClient api, HttpMethod method, string path, string name)
     {
         try
         {
-            var response = await api.OpenAsync(() => ApiClient.Streaming(HttpMethod.Get, path), context.RequestAborted);
+            var response = await api.OpenAsync(() => ApiClient.Streaming(method, path), context.RequestAborted);
             context.Response.RegisterForDispose(response);
             var given = response.Content.Headers.ContentDisposition;
             return TypedResults.Stream(
@@ -62,7 +65,7 @@ internal static class FileEndpoints
     }
 
     private static Task<IResult> ExportAsync(Guid id, HttpContext context, ApiClient api) =>
-        PassAsync(context, api, $"api/chat/{id}/export?format=markdown", $"conversation-{id}.md");
+        PassAsync(context, api, HttpMethod.Get, $"api/chat/{id}/export?format=markdown", $"conversation-{id}.md");
 
     private static async Task<bool> IsOwnPageAsync(HttpContext context, IAntiforgery antiforgery) =>
         context.Request.Headers.ContainsKey("RequestVerificationToken") && await antiforgery.IsRequestValidAsync(context);

@@ -10,6 +10,7 @@ internal sealed class MarkdownBlock : ComponentBase
 {
     private string? _drawnSlice;
     private int _drawnCitations = -1;
+    private readonly Dictionary<int, EventCallback> _chips = [];
 
     /// <summary>The block's source; what decides whether it is drawn again.</summary>
     [Parameter, EditorRequired]
@@ -33,6 +34,14 @@ internal sealed class MarkdownBlock : ComponentBase
     {
         _drawnSlice = Slice;
         _drawnCitations = Citations.Count;
-        new MarkdownRenderer(builder, Citations, Links, OnCitation, this).Write(Block);
+        new MarkdownRenderer(builder, Citations, Links, OnChip).Write(Block);
+    }
+
+    /// <summary>One and the same handler for a chip as long as it stands: another one would be sent to the browser with every word.</summary>
+    private EventCallback OnChip(Citation citation)
+    {
+        if (!_chips.TryGetValue(citation.Index, out var handler))
+            _chips[citation.Index] = handler = EventCallback.Factory.Create(this, () => OnCitation.InvokeAsync(citation));
+        return handler;
     }
 }

@@ -14,7 +14,7 @@ namespace AgentFlow.Web.Markdown;
 /// here, and every text is a text node. What is not known is shown as its text. Sequence numbers count up, so a growing text only appends.
 /// </summary>
 internal sealed class MarkdownRenderer(
-    RenderTreeBuilder builder, IReadOnlyList<Citation> citations, LinkPolicy links, EventCallback<Citation> onCitation, object receiver)
+    RenderTreeBuilder builder, IReadOnlyList<Citation> citations, LinkPolicy links, Func<Citation, EventCallback> onChip)
 {
     /// <summary>Text is sent in pieces of this many characters: what is complete is not sent again when more comes.</summary>
     private const int PieceLength = 160;
@@ -273,7 +273,7 @@ internal sealed class MarkdownRenderer(
         builder.AddAttribute(_sequence++, "title", Shorten(citation.Quote, 300));
         builder.AddAttribute(_sequence++, "aria-label", $"Source {citation.Index}: {citation.DocumentName ?? "selected text"}");
         builder.AddAttribute(_sequence++, "data-testid", "citation-chip");
-        builder.AddAttribute(_sequence++, "onclick", EventCallback.Factory.Create(receiver, () => onCitation.InvokeAsync(citation)));
+        builder.AddAttribute(_sequence++, "onclick", onChip(citation));
     });
 
     private void Button(string css, string marker, string text) => Element("button", css, () => Text(text), () =>

@@ -44,6 +44,20 @@ internal sealed class SessionVault(IHttpClientFactory clients, JwtCodec codec, S
         response.EnsureSuccessStatusCode();
     }
 
+    /// <summary>False while the API does not answer, or answers with something else than keys.</summary>
+    public async Task<bool> IsReachableAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            using var response = await SendAsync(HttpMethod.Get, "internal/web/keys", null, cancellationToken);
+            return response.IsSuccessStatusCode;
+        }
+        catch (ApiException)
+        {
+            return false;
+        }
+    }
+
     /// <summary>Data protection reads and writes its keys synchronously, seldom: at the start and every 90 days.</summary>
     public IReadOnlyList<byte[]> ReadKeys()
     {

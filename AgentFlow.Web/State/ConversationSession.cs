@@ -12,6 +12,7 @@ namespace AgentFlow.Web.State;
 internal sealed class ConversationSession(ApiClient api, RunStream stream, TimeProvider time) : IDisposable
 {
     private const int HistoryPage = 200;
+    private const int SettledMessages = 20;
     private CancellationTokenSource _leaving = new();
 
 #pragma warning disable MA0046 // A page that is told to draw needs neither sender nor arguments.
@@ -148,8 +149,11 @@ internal sealed class ConversationSession(ApiClient api, RunStream stream, TimeP
     /// <summary>After a run: what is stored counts, and carries the real ids.</summary>
     private async Task SettleAsync(CancellationToken leaving)
     {
-        if (State.Id is { } id)
-            State = State.Refresh(await HistoryAsync(id, leaving));
+        if (State.Id is not { } id)
+            return;
+        var end = await api.GetAsync<Page<HistoryMessage>>($"api/chat/{id}/history?order=desc&limit={SettledMessages}", leaving);
+        var newest = end.Items.Reverse().ToList();
+        State = end.NextCursor is null ? State.Refresh(newest) : State.RefreshEnd(newest) ?? State.Refresh(await HistoryAsync(id, leaving));
     }
 
     private void Apply(RunEvent evt)

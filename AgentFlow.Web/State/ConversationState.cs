@@ -29,11 +29,17 @@ internal sealed record ConversationState
     /// <summary>The question that the next answer belongs to; null: the last message shown.</summary>
     public MessageId? AnswersTo { get; init; }
 
+    /// <summary>The id that this page gave a question before the API had taken it; the history knows it by another.</summary>
+    public MessageId? Local { get; init; }
+
     /// <summary>Runs that go before the active one; 0 when it runs.</summary>
     public int Ahead { get; init; }
 
     /// <summary>Sequence number of the newest event that was applied of the active run.</summary>
     public long LastSeq { get; init; }
+
+    /// <summary>The answer that is being written; null while there is none.</summary>
+    public MessageView? Active => ActiveMessage is { } id ? Messages.FindLast(message => message.Id == id) : null;
 
     public static ConversationState FromHistory(ConversationId id, IEnumerable<HistoryMessage> history) =>
         Empty with { Id = id, Messages = [.. history.Select(MessageView.From)] };
@@ -66,7 +72,7 @@ internal sealed record ConversationState
         if (parent is { } known && Messages.Find(message => message.Id == known) is { Role: ChatRole.User } question && question.Text == text)
             return this with { AnswersTo = question.Id };
         var asked = new MessageView { Id = localId, ParentId = parent, Role = ChatRole.User, Text = text, CreatedAt = now };
-        return (this with { Messages = Messages.Add(asked), AnswersTo = localId }).Choose(asked);
+        return (this with { Messages = Messages.Add(asked), AnswersTo = localId, Local = localId }).Choose(asked);
     }
 
     /// <summary>Takes back a question that the API refused.</summary>
@@ -93,8 +99,24 @@ internal sealed record ConversationState
                     : message)],
             ActiveRun = null,
             ActiveMessage = null,
+            Local = null,
             LastSeq = 0,
         };
+    }
+
+    /// <summary>
+    /// Takes over the newest messages after a run, without reading a long conversation again. Null when something between them and what is known is
+    /// missing: another page wrote more than that.
+    /// </summary>
+    /// <param name="newest">In the order they were made.</param>
+    public ConversationState? RefreshEnd(IReadOnlyList<HistoryMessage> newest)
+    {
+        if (newest.Count == 0 || !Messages.Exists(message => message.Id == newest[0].Id))
+            return null;
+        var stored = newest.Select(message => message.Id).ToHashSet();
+        var older = Messages.RemoveAll(message => message.Id == Local || stored.Contains(message.Id));
+        var end = Refresh(newest);
+        return end with { Messages = [.. older, .. end.Messages] };
     }
 
     /// <summary>Follows one more event of the active run, or of a run that begins with it.</summary>

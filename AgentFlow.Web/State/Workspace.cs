@@ -101,7 +101,7 @@ internal sealed class Workspace(ApiClient api, SessionAccess session)
 }
 
 /// <param name="Offline">Built in: no provider, nothing leaves this machine.</param>
-internal sealed record ModelInfo(string Id, string Provider, bool Offline = false);
+public sealed record ModelInfo(string Id, string Provider, bool Offline = false);
 
 internal sealed record ModelList(IReadOnlyList<ModelInfo> Items, string? Default = null);
 

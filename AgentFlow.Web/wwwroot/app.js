@@ -4,14 +4,16 @@
   "use strict";
   const find = (selector, root = document) => root.querySelector(selector);
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const words = JSON.parse(document.body.dataset.words || "{}");
+  const say = text => words[text] ?? text;
 
   // ---- clipboard ----
   const copy = async (button, text) => {
     try { await navigator.clipboard.writeText(text); } catch { return; }
     const before = button.getAttribute("aria-label");
     button.classList.add("copied");
-    button.setAttribute("aria-label", "Copied");
-    button.title = "Copied";
+    button.setAttribute("aria-label", say("Copied"));
+    button.title = say("Copied");
     setTimeout(() => { button.classList.remove("copied"); if (before) { button.setAttribute("aria-label", before); button.title = before; } else { button.removeAttribute("aria-label"); button.title = ""; } }, 1500);
   };
 
@@ -58,6 +60,26 @@
     if (shownThread !== location.pathname) { shownThread = location.pathname; follows = true; }
     if (follows) box.scrollTop = box.scrollHeight;
     else if (find("[aria-busy]", box)) { const pill = find("[data-new-text]"); if (pill) pill.hidden = false; }
+  };
+
+  // ---- earlier messages come when the reader gets there, and what was read stays where it is ----
+  let watched = null, anchor = null;
+  const nearTop = new IntersectionObserver(entries => {
+    if (!entries.some(entry => entry.isIntersecting) || follows && find("[data-follow]")?.scrollTop > 400) return;
+    const box = find("[data-follow]"), first = find(".message", box);
+    anchor = first && box.scrollHeight > box.clientHeight ? { first, top: first.getBoundingClientRect().top } : null;
+    if (anchor) watched?.click();
+  }, { rootMargin: "600px 0px 0px 0px" });
+  const earlier = () => {
+    if (anchor && anchor.first.isConnected && anchor.first.previousElementSibling?.matches(".message")) {
+      find("[data-follow]").scrollTop += anchor.first.getBoundingClientRect().top - anchor.top;
+      anchor = null;
+    }
+    const button = find("[data-earlier]");
+    if (button === watched) return;
+    if (watched) nearTop.unobserve(watched);
+    watched = button;
+    if (button) nearTop.observe(button);
   };
 
   // ---- times in the reader's zone ----
@@ -107,7 +129,59 @@
     if (box) { localStorage.removeItem("draft:" + box.dataset.draft); follows = true; }
   }, true);
 
-  new MutationObserver(() => { settle(); localise(); reveal(); drafts(); }).observe(document, { childList: true, subtree: true, characterData: true });
+  new MutationObserver(() => { settle(); localise(); reveal(); drafts(); carried(); earlier(); }).observe(document, { childList: true, subtree: true, characterData: true });
+
+  // ---- "ask about this": a pill at a selection in anything quotable; the text goes to the page's own receiver, or with the reader to the chat ----
+  const limit = 20000;
+  const pill = document.createElement("button");
+  pill.type = "button";
+  pill.className = "ask-pill";
+  pill.hidden = true;
+  pill.dataset.testid = "ask-pill";
+  const selected = () => {
+    const selection = getSelection();
+    if (!selection || selection.isCollapsed || !selection.rangeCount) return null;
+    const of = node => (node instanceof Element ? node : node?.parentElement)?.closest("[data-quotable]");
+    const place = of(selection.anchorNode);
+    const text = selection.toString().trim();
+    return place && place === of(selection.focusNode) && text.length > 2 ? { text: text.slice(0, limit), box: selection.getRangeAt(0).getBoundingClientRect() } : null;
+  };
+  const offer = () => {
+    const chosen = selected();
+    pill.hidden = !chosen;
+    if (!chosen) return;
+    pill.textContent = say("Ask about this");
+    if (!pill.isConnected) document.body.append(pill);
+    const width = pill.offsetWidth, height = pill.offsetHeight;
+    pill.style.left = Math.max(8, Math.min(innerWidth - width - 8, chosen.box.left + chosen.box.width / 2 - width / 2)) + "px";
+    pill.style.top = (chosen.box.top - height - 8 > 8 ? chosen.box.top - height - 8 : Math.min(innerHeight - height - 8, chosen.box.bottom + 8)) + "px";
+  };
+  const quote = text => {
+    const receiver = find("[data-quote-receiver]");
+    if (!receiver) { sessionStorage.setItem("quote", text); const link = find('a[href="/"]'); if (link) link.click(); else location.assign("/"); return; }
+    receiver.value = text;
+    receiver.dispatchEvent(new Event("change", { bubbles: true }));
+    find("[data-draft]")?.focus();
+  };
+  const ask = () => {
+    const chosen = selected();
+    pill.hidden = true;
+    if (!chosen) return;
+    getSelection().removeAllRanges();
+    quote(chosen.text);
+  };
+  const carried = () => {
+    const receiver = find("[data-quote-receiver]:not([disabled])");
+    const text = receiver && sessionStorage.getItem("quote");
+    if (!text) return;
+    sessionStorage.removeItem("quote");
+    quote(text);
+  };
+  let offering = 0;
+  document.addEventListener("selectionchange", () => { clearTimeout(offering); offering = setTimeout(offer, 120); });
+  document.addEventListener("scroll", () => { pill.hidden = true; }, true);
+  pill.addEventListener("pointerdown", event => event.preventDefault());
+  pill.addEventListener("click", ask);
 
   // ---- keys ----
   let leader = 0;
@@ -132,6 +206,7 @@
       return;
     }
     if (typing(target) || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "q" && selected()) { ask(); event.preventDefault(); return; }
     if (event.key === "?") { find("#shortcuts")?.showModal(); event.preventDefault(); }
     else if (event.key === "/") { find("[data-draft]")?.focus(); event.preventDefault(); }
     else if (event.key === "n") { find("[data-new]")?.click(); }
@@ -152,12 +227,12 @@
     const bar = document.createElement("progress");
     bar.max = 1;
     bar.value = 0;
-    bar.setAttribute("aria-label", "Upload of " + name);
+    bar.setAttribute("aria-label", say("Upload of") + " " + name);
     const note = document.createElement("span");
     const cancel = document.createElement("button");
     cancel.type = "button";
     cancel.className = "link-button";
-    cancel.textContent = "Cancel";
+    cancel.textContent = say("Cancel");
     item.append(label, bar, cancel, note);
     list(place)?.append(item);
     return { item, bar, note, cancel };
@@ -167,17 +242,17 @@
   const send = (place, file, antiforgery) => new Promise(done => {
     const { item, bar, note, cancel } = row(place, file.name);
     const request = new XMLHttpRequest();
-    const fail = text => { item.classList.add("bad"); bar.remove(); note.textContent = text; cancel.textContent = "Dismiss"; cancel.onclick = () => item.remove(); done(false); };
+    const fail = text => { item.classList.add("bad"); bar.remove(); note.textContent = text; cancel.textContent = say("Dismiss"); cancel.onclick = () => item.remove(); done(false); };
     cancel.onclick = () => request.abort();
-    request.upload.onprogress = event => { bar.value = event.loaded / event.total; note.textContent = `${megabytes(event.loaded)} of ${megabytes(event.total)}`; };
-    request.onerror = () => fail("The connection broke. Try again.");
+    request.upload.onprogress = event => { bar.value = event.loaded / event.total; note.textContent = `${megabytes(event.loaded)} ${say("of")} ${megabytes(event.total)}`; };
+    request.onerror = () => fail(say("The connection broke. Try again."));
     request.onabort = () => { item.remove(); done(false); };
     request.onload = () => {
       let answer = null;
       try { answer = JSON.parse(request.responseText); } catch { /* said below */ }
       const refused = answer?.items?.find(entry => entry.error);
-      if (request.status >= 300 || refused) { fail(refused?.error ?? answer?.detail ?? "This file could not be uploaded."); return; }
-      if (place === "chat") { note.textContent = "added to your documents"; bar.remove(); cancel.textContent = "Dismiss"; cancel.onclick = () => item.remove(); setTimeout(() => item.remove(), 6000); }
+      if (request.status >= 300 || refused) { fail(refused?.error ?? answer?.detail ?? say("This file could not be uploaded.")); return; }
+      if (place === "chat") { note.textContent = say("added to your documents"); bar.remove(); cancel.textContent = say("Dismiss"); cancel.onclick = () => item.remove(); setTimeout(() => item.remove(), 6000); }
       else item.remove();
       done(true);
     };

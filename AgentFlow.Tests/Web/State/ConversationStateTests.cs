@@ -114,6 +114,33 @@ public sealed class ConversationStateTests
     }
 
     [Fact]
+    public void The_end_of_a_historyconversation_is_enough_after_a_run()
+    {
+        var history = Enumerable.Range(0, 50).Select(i => Stored(i)).ToList();
+        var state = ConversationState.FromHistory(ConversationId.New(), history).Ask("new", MessageId.New(), history[^1].Id, Noon);
+        var asked = Stored(50) with { Content = "new", ParentId = history[^1].Id };
+
+        var settled = state.RefreshEnd([.. history.TakeLast(5), asked]);
+
+        Assert.Equal([.. history.Select(message => message.Id), asked.Id], settled!.Messages.Select(message => message.Id));
+        Assert.Null(state.RefreshEnd([Stored(98), Stored(99)]));
+    }
+
+    [Fact]
+    public void Only_more_words_are_no_reason_to_draw_the_page()
+    {
+        var events = RandomRun(6);
+        var state = ConversationState.Empty.Ask("one", MessageId.New(), null, Noon).Apply(events[0]);
+        var first = state.Apply(new MessageDelta { Text = "Word", RunId = events[0].RunId, Seq = 2, At = Noon });
+        var second = first.Apply(new MessageDelta { Text = " word", RunId = events[0].RunId, Seq = 3, At = Noon });
+        var third = second.Apply(new FilterApplied { Kind = "link", RunId = events[0].RunId, Seq = 4, At = Noon });
+
+        Assert.Equal(Drawing.Of(first, isBusy: true), Drawing.Of(second, isBusy: true));
+        Assert.NotEqual(Drawing.Of(state, isBusy: true), Drawing.Of(first, isBusy: true));
+        Assert.NotEqual(Drawing.Of(second, isBusy: true), Drawing.Of(third, isBusy: true));
+    }
+
+    [Fact]
     public void A_refused_question_is_taken_back()
     {
         var before = RandomRun(5).Aggregate(ConversationState.Empty.Ask("one", MessageId.New(), null, Noon), (state, evt) => state.Apply(evt));
@@ -150,6 +177,11 @@ public sealed class ConversationStateTests
         state = state.Apply(new ApprovalResolved { RunId = run, Seq = 4, CallId = "c", Decision = "deny" });
         Assert.False(Assert.IsType<ToolStep>(Assert.Single(state.Messages[0].Steps)).AwaitsApproval);
     }
+
+    private static HistoryMessage Stored(int number) => new()
+    {
+        Id = MessageId.New(), Role = ChatRole.User, Content = $"message {number}", Status = RunStatus.Completed, Citations = [], ToolCalls = [], CreatedAt = Noon.AddMinutes(number),
+    };
 
     private static string Describe(ConversationState state) =>
         string.Join('\n', state.Branch().Select(message =>

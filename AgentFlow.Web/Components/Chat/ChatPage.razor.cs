@@ -28,10 +28,16 @@ public sealed partial class ChatPage
     private string _announcement = "";
     private int _shown = FirstMessages;
     private bool _wasBusy;
+    private Drawing? _drawn;
     private ConversationState? _branchOf;
     private ImmutableList<MessageView> _branch = [];
     private LinkPolicy _links = LinkPolicy.None;
     private Dictionary<MessageId, int> _siblings = [];
+
+#pragma warning disable MA0046 // Who draws an answer's words needs neither sender nor arguments.
+    /// <summary>There are new words of the answer that is being written.</summary>
+    internal event Action? Streamed;
+#pragma warning restore MA0046
 
     [Parameter]
     public Guid? Id { get; set; }
@@ -164,16 +170,27 @@ public sealed partial class ChatPage
         if (_wasBusy != session.IsBusy)
         {
             _wasBusy = session.IsBusy;
-            _announcement = session.IsBusy ? "The answer is being written." : Announce(session.State.Branch().LastOrDefault());
+            _announcement = session.IsBusy ? L["The answer is being written."] : Announce(session.State.Branch().LastOrDefault());
             _ = InvokeAsync(RefreshListAsync);
         }
 
+        var drawing = Drawing.Of(session);
+        if (drawing == _drawn)
+        {
+            Streamed?.Invoke();
+            return;
+        }
+
+        _drawn = drawing;
         _pacer?.Request();
     }
 
+    /// <summary>The newest state of a message; null when the page shows another conversation by now.</summary>
+    internal MessageView? Find(MessageId id) => _session?.State.Messages.FindLast(message => message.Id == id);
+
     /// <summary>A screen reader hears an answer once, when it is whole; not word by word.</summary>
-    private static string Announce(MessageView? answer) =>
-        answer is { Role: ChatRole.Assistant } ? "Answer: " + (answer.Text.Length <= 600 ? answer.Text : answer.Text[..600] + "…") : "";
+    private string Announce(MessageView? answer) =>
+        answer is { Role: ChatRole.Assistant } ? L["Answer:"] + " " + (answer.Text.Length <= 600 ? answer.Text : answer.Text[..600] + "…") : "";
 
     private async Task RefreshListAsync()
     {

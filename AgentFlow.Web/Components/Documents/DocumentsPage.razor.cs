@@ -8,6 +8,7 @@ namespace AgentFlow.Web.Components.Documents;
 public sealed partial class DocumentsPage
 {
     private const int PageSize = 100;
+    private const int MostTags = 30;
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(700);
 
     private readonly CancellationTokenSource _leaving = new();
@@ -16,6 +17,11 @@ public sealed partial class DocumentsPage
     private (DocumentId Id, int Start, int End)? _reading;
     private DocumentSummary? _deleting;
     private ApiProblem? _problem;
+    private IReadOnlyList<Collection> _collections = [];
+    private IReadOnlyList<string> _tags = [];
+    private Collection? _collection;
+    private string? _tag;
+    private bool _sharing;
     private string _query = "";
     private string? _cursor;
     private bool _loaded;
@@ -40,8 +46,11 @@ public sealed partial class DocumentsPage
     {
         await GuardAsync(async () =>
         {
-            var page = await Api.GetAsync<Page<DocumentSummary>>($"api/documents?limit={PageSize}", _leaving.Token);
+            var page = await Api.GetAsync<Page<DocumentSummary>>(Listing(), _leaving.Token);
             (_documents, _cursor) = ([.. page.Items], page.NextCursor);
+            _tags = [.. _tags.Concat(_documents.SelectMany(document => document.Tags)).Distinct(StringComparer.Ordinal).Order(StringComparer.CurrentCulture).Take(MostTags)];
+            _collections = (await Api.GetAsync<Page<Collection>>("api/collections?limit=100", _leaving.Token)).Items;
+            _collection = _collections.FirstOrDefault(collection => collection.Id == _collection?.Id);
         });
         _loaded = true;
         if (!_polling)
@@ -71,7 +80,7 @@ public sealed partial class DocumentsPage
 
     private async Task RefreshAsync()
     {
-        var page = await Api.GetAsync<Page<DocumentSummary>>($"api/documents?limit={PageSize}", _leaving.Token);
+        var page = await Api.GetAsync<Page<DocumentSummary>>(Listing(), _leaving.Token);
         var shown = page.Items.Select(document => document.Id).ToHashSet();
         _documents = [.. page.Items, .. _documents.Skip(PageSize).Where(document => !shown.Contains(document.Id))];
         _problem = null;
@@ -79,7 +88,7 @@ public sealed partial class DocumentsPage
 
     private Task MoreAsync() => GuardAsync(async () =>
     {
-        var page = await Api.GetAsync<Page<DocumentSummary>>($"api/documents?limit={PageSize}&cursor={Uri.EscapeDataString(_cursor ?? "")}", _leaving.Token);
+        var page = await Api.GetAsync<Page<DocumentSummary>>(Listing() + "&cursor=" + Uri.EscapeDataString(_cursor ?? ""), _leaving.Token);
         _documents = [.. _documents, .. page.Items];
         _cursor = page.NextCursor;
     });
@@ -92,6 +101,48 @@ public sealed partial class DocumentsPage
                 HttpMethod.Post, "api/documents/search", new DocumentSearchRequest { Query = _query.Trim(), TopK = 20, Explain = true }, null, _leaving.Token);
             _hits = found.Items;
         });
+
+    private string Listing() =>
+        $"api/documents?limit={PageSize}"
+        + (_collection is { } collection ? $"&collection={collection.Id}" : "")
+        + (_tag is { } tag ? "&tag=" + Uri.EscapeDataString(tag) : "");
+
+    private async Task SelectAsync(Collection? collection)
+    {
+        (_collection, _sharing, _hits) = (collection, _sharing && collection is not null, null);
+        await LoadAsync();
+    }
+
+    private async Task TagAsync(string tag)
+    {
+        _tag = _tag == tag ? null : tag;
+        await LoadAsync();
+    }
+
+    private async Task CreateCollectionAsync(string name)
+    {
+        await GuardAsync(async () =>
+            _collection = await Api.SendAsync<Collection>(HttpMethod.Post, "api/collections", new CreateCollectionRequest(name), null, _leaving.Token));
+        await LoadAsync();
+    }
+
+    private async Task DeleteCollectionAsync()
+    {
+        if (_collection is not { } victim)
+            return;
+        await GuardAsync(() => Api.SendAsync(HttpMethod.Delete, $"api/collections/{victim.Id}", null, _leaving.Token));
+        (_collection, _sharing) = (null, false);
+        await LoadAsync();
+    }
+
+    /// <summary>Tags or collections of a document were changed.</summary>
+    private Task ChangedAsync() => LoadAsync();
+
+    private async Task CancelAsync(DocumentSummary document)
+    {
+        await GuardAsync(() => Api.SendAsync(HttpMethod.Post, $"api/documents/{document.Id}/cancel", null, _leaving.Token));
+        await LoadAsync();
+    }
 
     private async Task RetryAsync(DocumentSummary document)
     {

@@ -9,7 +9,8 @@ public sealed partial class MemoriesPage
 {
     private List<MemoryItem> _memories = [];
     private IReadOnlyList<string>? _degraded;
-    private IReadOnlyList<MemoryHistoryEntry>? _history;
+    private string _tab = "all";
+    private bool _superseded;
     private MemoryItem? _deleting;
     private MemoryItem? _open;
     private MemoryId? _editing;
@@ -22,6 +23,10 @@ public sealed partial class MemoriesPage
     private bool _loaded;
     private bool _ready;
 
+    private static readonly (string Name, string Title)[] Tabs = [("all", "Remembered"), ("review", "Waiting for your word"), ("data", "Export and forget")];
+
+    private string Listing => "api/memories?limit=100" + (_superseded ? "&superseded=true" : "");
+
     protected override async Task OnInitializedAsync()
     {
         if (!RendererInfo.IsInteractive)
@@ -30,15 +35,28 @@ public sealed partial class MemoriesPage
         await LoadAsync();
     }
 
+    private async Task SelectAsync(string tab)
+    {
+        (_tab, _open) = (tab, null);
+        if (tab is "all")
+            await LoadAsync();
+    }
+
+    private Task HistoryAsync(bool superseded)
+    {
+        _superseded = superseded;
+        return LoadAsync();
+    }
+
     private Task LoadAsync() => GuardAsync(async () =>
     {
-        var page = await Api.GetAsync<Page<MemoryItem>>("api/memories?limit=100", CancellationToken.None);
+        var page = await Api.GetAsync<Page<MemoryItem>>(Listing, CancellationToken.None);
         (_memories, _cursor, _searched, _degraded) = ([.. page.Items], page.NextCursor, false, null);
     });
 
     private Task MoreAsync() => GuardAsync(async () =>
     {
-        var page = await Api.GetAsync<Page<MemoryItem>>("api/memories?limit=100&cursor=" + Uri.EscapeDataString(_cursor ?? ""), CancellationToken.None);
+        var page = await Api.GetAsync<Page<MemoryItem>>(Listing + "&cursor=" + Uri.EscapeDataString(_cursor ?? ""), CancellationToken.None);
         _memories.AddRange(page.Items);
         _cursor = page.NextCursor;
     });
@@ -50,7 +68,7 @@ public sealed partial class MemoriesPage
         (_memories, _cursor, _searched, _degraded) = ([.. found.Items], null, true, found.Degraded);
     });
 
-    private Task AddAsync() => GuardAsync(async () =>
+    private Task AddAsync() => string.IsNullOrWhiteSpace(_new) ? Task.CompletedTask : GuardAsync(async () =>
     {
         await Api.SendAsync<AddMemoryResponse>(
             HttpMethod.Post, "api/memories", new { text = _new.Trim(), infer = false }, Guid.CreateVersion7().ToString("N"), CancellationToken.None);
@@ -84,12 +102,6 @@ public sealed partial class MemoriesPage
         });
     }
 
-    private async Task OpenAsync(MemoryItem memory)
-    {
-        (_open, _history) = (memory, null);
-        await GuardAsync(async () => _history = (await Api.GetAsync<Page<MemoryHistoryEntry>>($"api/memories/{memory.Id}/history", CancellationToken.None)).Items);
-    }
-
     private async Task GuardAsync(Func<Task> work)
     {
         try
@@ -105,12 +117,12 @@ public sealed partial class MemoriesPage
         _loaded = true;
     }
 
-    private static string ScopeOf(MemoryItem memory) => memory switch
+    private string ScopeOf(MemoryItem memory) => memory switch
     {
-        { SessionId: not null } => "From single conversations",
-        { AgentId: { } agent } => $"For the agent {agent}",
-        { AppId: { } app } => $"For {app}",
-        _ => "About you",
+        { SessionId: not null } => L["From single conversations"],
+        { AgentId: { } agent } => L["For the agent {0}", agent],
+        { AppId: { } app } => L["For {0}", app],
+        _ => L["About you"],
     };
 
     private static string TrustOf(MemoryTrust trust) => trust switch
