@@ -12,6 +12,7 @@ internal static class Catalog
         new("load", "memory", "searches and verbatim adds of one user with 5,000 memories, over HTTP", Load.MemoryLoad.RunAsync),
         new("load", "chat", "questions over documents, before a slow provider, and without a free connection", Load.ChatLoad.RunAsync),
         new("load", "streams", "[fast] [slow] [cancel]: what streams cost through the API", Load.StreamLoad.RunAsync),
+        new("load", "web", "[<measurement>...]: first paint, long conversations, 200 people, a cut network; in a browser", Load.WebLoad.RunAsync),
         new("soak", "streams", "[cuts] [seed]: cut clients and kill the API; nothing lost, repeated or reordered", Soak.SoakStreams.RunAsync),
         new("load", "queue", "empty tasks a second, enqueue to start", Queue.QueueLoad.RunAsync),
         new("load", "documents", "[--mb 110]: text and PDF to searchable, memory, searches over 100,000 passages", Documents.DocumentLoad.RunAsync),
