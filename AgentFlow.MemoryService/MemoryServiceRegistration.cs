@@ -48,15 +48,7 @@ internal static class MemoryServiceRegistration
         services.AddSingleton<MemoryTruth>();
         services.AddValidatedOptions<InProcessIndexOptions>("Memory:Index");
         services.AddValidatedOptions<IndexUpkeepOptions>("Memory:Upkeep");
-        try
-        {
-            services.AddVectorIndex<MemoryTruth>(builder.Configuration, "agentflow-memory", UsualWords);
-        }
-        catch (FormatException error)
-        {
-            throw new SettingException("ConnectionStrings:qdrant_http or QDRANT_URL", "can not be read", error.Message);
-        }
-
+        services.AddVectorIndex<MemoryTruth>(builder.Configuration, "agentflow-memory", UsualWords);
         services.AddIndexOutbox<MemoryOutboxHandler>();
         services.AddSingleton<IndexedWrites>();
         services.AddHostedService(provider => provider.GetRequiredService<IndexedWrites>());

@@ -28,6 +28,7 @@ public static class ServiceDefaultsExtensions
     {
         ArgumentNullException.ThrowIfNull(builder);
         DotEnv.Add(builder);
+        HostSettings.Check(builder.Configuration);
         builder.AddTelemetry(serviceName);
         var services = builder.Services;
         services.TryAddSingleton(TimeProvider.System);

@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using System.Text.Json;
 using AgentFlow.Contracts;
 using AgentFlow.ServiceDefaults.Settings;
@@ -5,12 +6,15 @@ using AgentFlow.ServiceDefaults.Settings;
 namespace AgentFlow.ApiService.Agents;
 
 /// <summary>Section <c>Agents</c>.</summary>
-internal sealed class AgentOptions
+internal sealed class AgentOptions : IValidatableObject
 {
     public const string Section = "Agents";
 
     /// <summary>Folder of the definitions; default: <c>agents/configs</c> beside the program, where the build puts this repository's.</summary>
     public string Path { get; set; } = System.IO.Path.Combine(AppContext.BaseDirectory, "agents", "configs");
+
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext) =>
+        Directory.Exists(Path) ? [] : [new ValidationResult("That is no folder. Name the folder that holds default.json.", [nameof(Path)])];
 }
 
 /// <summary>Reads <c>agents/configs/*.json</c> with the prompts beside them. A bad file stops the start and says which and why.</summary>
@@ -20,8 +24,6 @@ internal static class AgentFiles
 
     public static IReadOnlyList<AgentDefinition> Read(string folder, IReadOnlySet<string> tools)
     {
-        if (!Directory.Exists(folder))
-            throw new SettingException("Agents:Path", $"found '{folder}', which is no folder", "Name the folder that holds default.json");
         var agents = Directory.EnumerateFiles(folder, "*.json").Order(StringComparer.Ordinal).Select(file => ReadFile(file, tools)).ToList();
         if (agents.GroupBy(a => a.Slug, StringComparer.Ordinal).FirstOrDefault(g => g.Count() > 1) is { } twice)
             throw new SettingException("Agents:Path", $"found two definitions with the slug '{twice.Key}' in '{folder}'", "Give each agent a slug of its own");

@@ -2,6 +2,8 @@ using AgentFlow.ApiService.Context;
 using AgentFlow.ApiService.Documents.Extraction;
 using AgentFlow.Retrieval.Embedding;
 using AgentFlow.Retrieval.Index;
+using AgentFlow.Retrieval.Index.InProcess;
+using AgentFlow.Retrieval.Index.Upkeep;
 using AgentFlow.ServiceDefaults.Http;
 using AgentFlow.ServiceDefaults.Outbox;
 using AgentFlow.ServiceDefaults.Queue;
@@ -38,6 +40,8 @@ internal static class DocumentRegistration
         services.AddSingleton<DocumentUpkeep>();
         services.AddHostedService(provider => provider.GetRequiredService<DocumentUpkeep>());
         services.AddSingleton<AgentFlow.ServiceDefaults.Health.IReadinessCheck, IndexCheck>();
+        services.AddValidatedOptions<InProcessIndexOptions>("Documents:Index");
+        services.AddValidatedOptions<IndexUpkeepOptions>("Documents:Upkeep");
         services.AddVectorIndex<ChunkTruth>(configuration, "agentflow-documents", AverageWords);
         services.AddSingleton<DocumentAccess>();
         services.AddSingleton<CollectionStore>();

@@ -11,26 +11,14 @@ internal sealed class ModelOptions : IValidatableObject
     /// <summary>Tried by priority. Filled from <c>OPENAI_API_KEY</c>, <c>OPENAI_BASE_URL</c> and <c>OPENAI_MODEL</c> where none is given here.</summary>
     public IList<ProviderOptions> Providers { get; init; } = [];
 
+    /// <summary>The built-in model.</summary>
     public ExtractiveOptions Extractive { get; init; } = new();
 
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
-        for (var i = 0; i < Providers.Count; i++)
-        {
-            var problems = new List<ValidationResult>();
-            Validator.TryValidateObject(Providers[i], new ValidationContext(Providers[i]), problems, validateAllProperties: true);
-            foreach (var problem in problems)
-                yield return new ValidationResult($"Providers:{i}:{Found(Providers[i], problem)}{problem.ErrorMessage}");
-        }
-
         if (Providers.GroupBy(p => p.DisplayName, StringComparer.OrdinalIgnoreCase).FirstOrDefault(g => g.Count() > 1) is { } twice)
-            yield return new ValidationResult($"Providers: found the name '{twice.Key}' twice. Give each provider a Name of its own.");
+            yield return new ValidationResult($"found the name '{twice.Key}' twice among Providers. Give each provider a Name of its own.");
     }
-
-    /// <summary>Only members with a range are named by their attribute; the key is none of them.</summary>
-    private static string Found(ProviderOptions provider, ValidationResult problem) => problem.MemberNames.FirstOrDefault() is { } member
-        ? $"{member}: found {typeof(ProviderOptions).GetProperty(member)?.GetValue(provider)}. "
-        : "";
 }
 
 /// <summary>One OpenAI-compatible endpoint, <c>Models:Providers:&lt;n&gt;</c>.</summary>
@@ -45,6 +33,7 @@ internal sealed class ProviderOptions : IValidatableObject
     /// <summary>Sent as a bearer token; absent for local servers that want none.</summary>
     public string? ApiKey { get; set; }
 
+    /// <summary>As the provider calls it; default gpt-4o-mini.</summary>
     public string Model { get; set; } = "gpt-4o-mini";
 
     /// <summary>chat, extraction, embedding; empty means chat and extraction.</summary>
@@ -96,11 +85,11 @@ internal sealed class ProviderOptions : IValidatableObject
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
         if (!Uri.TryCreate(Endpoint, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https"))
-            yield return new ValidationResult($"Endpoint: found '{Endpoint}'. Give an absolute http or https address, such as https://api.openai.com/v1.");
+            yield return new ValidationResult("Give an absolute http or https address, such as https://api.openai.com/v1.", [nameof(Endpoint)]);
         if (string.IsNullOrWhiteSpace(Model))
-            yield return new ValidationResult("Model: found nothing. Name the model as the provider calls it.");
-        foreach (var role in Roles.Where(r => !ModelRoles.All.Contains(r, StringComparer.OrdinalIgnoreCase)))
-            yield return new ValidationResult($"Roles: found '{role}'. Use any of {string.Join(", ", ModelRoles.All)}.");
+            yield return new ValidationResult("Name the model as the provider calls it.", [nameof(Model)]);
+        if (Roles.Any(role => !ModelRoles.All.Contains(role, StringComparer.OrdinalIgnoreCase)))
+            yield return new ValidationResult($"Use any of {string.Join(", ", ModelRoles.All)}.", [nameof(Roles)]);
     }
 }
 
@@ -113,6 +102,7 @@ internal static class ModelRoles
     public static readonly string[] All = [Chat, Extraction, Embedding];
 }
 
+/// <summary>Section <c>Models:Extractive</c>: the model that answers where no provider is configured.</summary>
 internal sealed class ExtractiveOptions
 {
     /// <summary>Pace of a streamed answer; 0 to 100,000, 0 for full pace. Default 60: an answer of three sentences takes about a second.
@@ -142,7 +132,12 @@ internal static class ModelOptionsRegistration
             return;
         var provider = new ProviderOptions { ApiKey = string.IsNullOrWhiteSpace(key) ? null : key };
         if (!string.IsNullOrWhiteSpace(address))
-            provider.Endpoint = address;
+        {
+            provider.Endpoint = Uri.TryCreate(address, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https"
+                ? address
+                : throw new SettingException("OPENAI_BASE_URL", $"found '{address}'", "Write an absolute http or https address, such as https://api.openai.com/v1");
+        }
+
         if (configuration["OPENAI_MODEL"] is { Length: > 0 } model)
             provider.Model = model;
         options.Providers.Add(provider);

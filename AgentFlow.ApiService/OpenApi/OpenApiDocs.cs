@@ -2,11 +2,22 @@ using System.Text.Json;
 using AgentFlow.ApiService.Edges;
 using AgentFlow.ApiService.Identity;
 using AgentFlow.Contracts;
+using AgentFlow.ServiceDefaults.Settings;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.OpenApi;
+using Microsoft.Extensions.Options;
 using Microsoft.OpenApi;
 
 namespace AgentFlow.ApiService.OpenApi;
+
+/// <summary>Section <c>OpenApi</c>.</summary>
+internal sealed class OpenApiPageOptions
+{
+    public const string Section = "OpenApi";
+
+    /// <summary>Whether <c>/openapi/v1.json</c> and <c>/docs</c> are served. Default: in development only.</summary>
+    public bool? Enabled { get; set; }
+}
 
 /// <summary><c>/openapi/v1.json</c> and a page to browse it at <c>/docs</c>: in development, elsewhere with <c>OpenApi:Enabled</c>.</summary>
 internal static class OpenApiDocs
@@ -19,6 +30,7 @@ internal static class OpenApiDocs
 
     public static WebApplicationBuilder AddOpenApiDocs(this WebApplicationBuilder builder)
     {
+        builder.Services.AddValidatedOptions<OpenApiPageOptions>(OpenApiPageOptions.Section);
         builder.Services.AddOpenApi("v1", options =>
         {
             options.AddDocumentTransformer(DescribeDocument);
@@ -30,7 +42,7 @@ internal static class OpenApiDocs
 
     public static WebApplication MapOpenApiDocs(this WebApplication app)
     {
-        if (app.Configuration.GetValue<bool?>("OpenApi:Enabled") ?? app.Environment.IsDevelopment())
+        if (app.Services.GetRequiredService<IOptions<OpenApiPageOptions>>().Value.Enabled ?? app.Environment.IsDevelopment())
         {
             app.MapOpenApi().RequireAuthorization(Policies.Anonymous).ExcludeFromDescription();
             app.UseWhen(static context => context.Request.Path.StartsWithSegments("/docs"), docs => docs.Use(static (context, next) =>

@@ -38,17 +38,13 @@ internal sealed class ToolOptions : IValidatableObject
         foreach (var (name, server) in Mcp)
         {
             if (!name.All(c => char.IsAsciiLetterOrDigit(c) || c == '-') || name.Length > 30)
-                yield return new ValidationResult($"Mcp: found the name '{name}'. Use up to 30 letters, digits and hyphens.");
-            if ((server.Endpoint is null) == (server.Command is null))
-                yield return new ValidationResult($"Mcp:{name}: found {(server.Command is null ? "neither" : "both")}. Give either Endpoint or Command.");
-            if (server.Endpoint is not null && (!Uri.TryCreate(server.Endpoint, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https")))
-                yield return new ValidationResult($"Mcp:{name}:Endpoint: found '{server.Endpoint}'. Give an absolute http or https address.");
+                yield return new ValidationResult($"found the name '{name}' under Mcp. Use up to 30 letters, digits and hyphens.");
         }
     }
 }
 
 /// <summary>One MCP server: an address, or a command to start.</summary>
-internal sealed class McpServerOptions
+internal sealed class McpServerOptions : IValidatableObject
 {
     /// <summary>Of a streamable HTTP server.</summary>
     public string? Endpoint { get; set; }
@@ -56,6 +52,7 @@ internal sealed class McpServerOptions
     /// <summary>Program of a stdio server, started by this service with its rights.</summary>
     public string? Command { get; set; }
 
+    /// <summary>Of <see cref="Command"/>, one each.</summary>
     public IList<string> Arguments { get; init; } = [];
 
     /// <summary>Sent as a bearer token to <see cref="Endpoint"/>.</summary>
@@ -68,4 +65,12 @@ internal sealed class McpServerOptions
     /// <summary>Calls side by side over all runs; default 4.</summary>
     [Range(1, 100)]
     public int MaxParallel { get; set; } = 4;
+
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+    {
+        if ((Endpoint is null) == (Command is null))
+            yield return new ValidationResult("Give either Endpoint or Command.", [Command is null ? nameof(Endpoint) : nameof(Command)]);
+        else if (Endpoint is not null && (!Uri.TryCreate(Endpoint, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https")))
+            yield return new ValidationResult("Give an absolute http or https address.", [nameof(Endpoint)]);
+    }
 }

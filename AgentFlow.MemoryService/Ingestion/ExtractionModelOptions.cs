@@ -43,5 +43,5 @@ internal sealed record ExtractionModelOptions(Uri? Address, string? ApiKey, stri
     private static Uri Parse(string key, string value) =>
         Uri.TryCreate(value.TrimEnd('/') + "/", UriKind.Absolute, out var address) && address.Scheme is "http" or "https"
             ? address
-            : throw new SettingException(key, $"found {value}", "Write an absolute http or https address");
+            : throw new SettingException(key, $"found '{value}'", "Write an absolute http or https address");
 }

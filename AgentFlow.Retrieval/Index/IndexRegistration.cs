@@ -2,6 +2,7 @@ using AgentFlow.Retrieval.Embedding;
 using AgentFlow.Retrieval.Index.InProcess;
 using AgentFlow.Retrieval.Index.Qdrant;
 using AgentFlow.Retrieval.Index.Upkeep;
+using AgentFlow.ServiceDefaults.Settings;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -43,17 +44,17 @@ public static class IndexRegistration
     /// <c>ConnectionStrings:qdrant_http</c>, or where that is absent <c>QDRANT_URL</c> with <c>QDRANT_PORT</c> (default 6333; the gRPC port 6334 is
     /// taken for 6333, which it always accompanies).
     /// </summary>
-    /// <exception cref="FormatException">The value has another form; the message names key, value's form and cure.</exception>
+    /// <exception cref="SettingException">The value has another form.</exception>
     public static QdrantOptions? FindQdrant(IConfiguration configuration, string name)
     {
         ArgumentNullException.ThrowIfNull(configuration);
         if (configuration["ConnectionStrings:qdrant_http"] is { Length: > 0 } connectionString)
-            return QdrantOptions.Parse(connectionString, name);
+            return Parse(connectionString, name);
         if (configuration["QDRANT_URL"] is not { Length: > 0 } url)
             return null;
         var text = url.Contains("://", StringComparison.Ordinal) ? url : "http://" + url;
         if (!Uri.TryCreate(text, UriKind.Absolute, out var address) || (address.Scheme != Uri.UriSchemeHttp && address.Scheme != Uri.UriSchemeHttps))
-            throw new FormatException("QDRANT_URL must be an address such as http://localhost or http://localhost:6333.");
+            throw new SettingException("QDRANT_URL", $"found '{url}'", "Write an address such as http://localhost or http://localhost:6333");
         var port = Port(configuration["QDRANT_PORT"], address);
         return new QdrantOptions { Endpoint = new UriBuilder(address.Scheme, address.Host, port == 6334 ? 6333 : port).Uri, Name = name };
     }
@@ -64,7 +65,19 @@ public static class IndexRegistration
             return address.IsDefaultPort ? 6333 : address.Port;
         return ushort.TryParse(setting, System.Globalization.CultureInfo.InvariantCulture, out var port) && port > 0
             ? port
-            : throw new FormatException($"QDRANT_PORT is {setting}, but must be a port from 1 to 65535.");
+            : throw new SettingException("QDRANT_PORT", $"found '{setting}'", "Write a port from 1 to 65535");
+    }
+
+    private static QdrantOptions Parse(string connectionString, string name)
+    {
+        try
+        {
+            return QdrantOptions.Parse(connectionString, name);
+        }
+        catch (FormatException error)
+        {
+            throw new SettingException("ConnectionStrings:qdrant_http", "found (hidden)", error.Message.TrimEnd('.'));
+        }
     }
 
     private static HttpClient NewHttpClient(QdrantOptions qdrant) => new(new SocketsHttpHandler

@@ -1,5 +1,6 @@
 using AgentFlow.ServiceDefaults.Settings;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 
 namespace AgentFlow.ServiceDefaults.Hosting;
@@ -20,6 +21,9 @@ public static class ServiceProcess
         try
         {
             await using var app = build();
+
+            // Before the host does it itself: what it finds, it logs with its stack trace.
+            app.Services.GetService<IStartupValidator>()?.Validate();
             await app.RunAsync();
             return 0;
         }
@@ -30,6 +34,10 @@ public static class ServiceProcess
         catch (OptionsValidationException error)
         {
             return Refuse(error.Failures);
+        }
+        catch (InvalidOperationException error) when (UnreadableSetting.Is(error))
+        {
+            return Refuse([UnreadableSetting.Explain(error, "The configuration").Message]);
         }
         catch (AggregateException error) when (error.Flatten().InnerExceptions.All(inner => inner is OptionsValidationException or SettingException))
         {

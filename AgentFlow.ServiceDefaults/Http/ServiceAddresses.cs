@@ -18,6 +18,6 @@ public sealed class ServiceAddresses(IConfiguration configuration)
 
         return Uri.TryCreate(value, UriKind.Absolute, out var address) && address.Scheme is "http" or "https"
             ? address
-            : throw new SettingException(key, $"found {value}", "Write an absolute http or https address");
+            : throw new SettingException(key, $"found '{value}'", "Write an absolute http or https address");
     }
 }

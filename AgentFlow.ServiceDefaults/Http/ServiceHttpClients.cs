@@ -1,4 +1,5 @@
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
 
 namespace AgentFlow.ServiceDefaults.Http;
 
@@ -12,10 +13,16 @@ public static class ServiceHttpClients
     /// <param name="service">As in <c>services:name:http:0</c>.</param>
     /// <param name="timeout">For one try. Streams set <see cref="ServiceResilience.Streaming"/> on the request and have limits of their own.</param>
     public static IHttpClientBuilder AddServiceHttpClient<TClient>(this IServiceCollection services, string service, TimeSpan timeout)
-        where TClient : class => services
+        where TClient : class
+    {
+        // A missing or wrong address stops the start, not the first call.
+        services.AddOptions<ServiceAddress>(service)
+            .Configure<ServiceAddresses>((address, addresses) => address.Value = addresses.Of(service))
+            .ValidateOnStart();
+        return services
             .AddHttpClient<TClient>((provider, client) =>
             {
-                client.BaseAddress = provider.GetRequiredService<ServiceAddresses>().Of(service);
+                client.BaseAddress = provider.GetRequiredService<IOptionsMonitor<ServiceAddress>>().Get(service).Value;
                 client.Timeout = Timeout.InfiniteTimeSpan;
             })
             .ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler
@@ -27,4 +34,10 @@ public static class ServiceHttpClients
                 UseCookies = false,
             })
             .AddHttpMessageHandler(provider => new ServiceResilience(service, timeout, provider.GetRequiredService<TimeProvider>()));
+    }
+
+    private sealed class ServiceAddress
+    {
+        public Uri? Value { get; set; }
+    }
 }

@@ -1,4 +1,3 @@
-using System.ComponentModel.DataAnnotations;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
@@ -8,13 +7,13 @@ namespace AgentFlow.ServiceDefaults.Settings;
 public static class ValidatedOptions
 {
     /// <summary>
-    /// Binds a section and checks it before the service starts: attributes, then <see cref="IValidatableObject"/>. A value that can not be
-    /// read or is out of range stops the start with a message that names key, value and what is allowed.
+    /// Binds a section and checks it before the service starts, nested objects and lists included (<see cref="OptionRules"/>). A value that
+    /// can not be read or is out of range stops the start with a message that names key, value and what is allowed.
     /// </summary>
     public static OptionsBuilder<TOptions> AddValidatedOptions<TOptions>(this IServiceCollection services, string section)
         where TOptions : class, new()
     {
-        services.AddSingleton<IValidateOptions<TOptions>>(new AttributeRules<TOptions>(section));
+        services.AddSingleton<IValidateOptions<TOptions>>(new Rules<TOptions>(section));
         return services.AddOptions<TOptions>()
             .Configure<IConfiguration>((options, configuration) => Bind(options, configuration, section))
             .ValidateOnStart();
@@ -26,41 +25,34 @@ public static class ValidatedOptions
         try
         {
             configuration.GetSection(section).Bind(options);
+            ReadElements(typeof(TOptions), configuration.GetSection(section));
         }
         catch (InvalidOperationException error)
         {
-            // Raw message: "Failed to convert configuration value 'many' at 'Postgres:MaxPoolSize' to type 'System.Int32'."
-            throw new SettingException(section, error.Message.TrimEnd('.'), "Correct the value; docs/configuration.md lists type, range and default of each key");
+            throw UnreadableSetting.Explain(error, section);
         }
     }
 
-    private sealed class AttributeRules<TOptions>(string section) : IValidateOptions<TOptions>
+    /// <summary>The binder leaves out an element of a list that it can not read, and says nothing; read alone, it says what is wrong.</summary>
+    private static void ReadElements(Type options, IConfigurationSection section)
+    {
+        foreach (var property in options.GetProperties().Where(property => property.PropertyType.IsGenericType))
+        {
+            var element = property.PropertyType.GenericTypeArguments[^1];
+            if (!element.Name.EndsWith("Options", StringComparison.Ordinal))
+                continue;
+            foreach (var child in section.GetSection(property.Name).GetChildren())
+                child.Bind(Activator.CreateInstance(element));
+        }
+    }
+
+    private sealed class Rules<TOptions>(string section) : IValidateOptions<TOptions>
         where TOptions : class
     {
         public ValidateOptionsResult Validate(string? name, TOptions options)
         {
-            var problems = new List<ValidationResult>();
-            if (Validator.TryValidateObject(options, new ValidationContext(options), problems, validateAllProperties: true))
-            {
-                return ValidateOptionsResult.Success;
-            }
-
-            return ValidateOptionsResult.Fail(problems.Select(problem => Describe(options, problem)));
-        }
-
-        private string Describe(TOptions options, ValidationResult problem)
-        {
-            var member = problem.MemberNames.FirstOrDefault();
-            if (member is null)
-            {
-                return $"{section}: {problem.ErrorMessage}";
-            }
-
-            var property = typeof(TOptions).GetProperty(member);
-            var secret = member.Contains("Key", StringComparison.Ordinal) || member.Contains("Token", StringComparison.Ordinal)
-                || member.Contains("Secret", StringComparison.Ordinal) || member.Contains("Password", StringComparison.Ordinal);
-            var value = secret ? "(hidden)" : property?.GetValue(options)?.ToString() ?? "nothing";
-            return $"{section}:{member}: found {value}. {problem.ErrorMessage}";
+            var faults = OptionRules.Check(section, options).ToList();
+            return faults.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(faults);
         }
     }
 }

@@ -1,3 +1,4 @@
+using AgentFlow.ServiceDefaults.Settings;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
@@ -22,7 +23,7 @@ public static class TokenExtensions
     {
         ArgumentNullException.ThrowIfNull(builder);
         builder.Services.TryAddSingleton(TimeProvider.System);
-        builder.Services.AddOptions<TokenOptions>().BindConfiguration(TokenOptions.Section).ValidateOnStart();
+        builder.Services.AddValidatedOptions<TokenOptions>(TokenOptions.Section);
         builder.Services.AddSingleton<IValidateOptions<TokenOptions>, TokenOptionsValidator>();
         builder.Services.TryAddSingleton(services => KeyRing.Parse(services.GetRequiredService<IOptions<TokenOptions>>().Value.Keys));
         builder.Services.TryAddSingleton<JwtCodec>();

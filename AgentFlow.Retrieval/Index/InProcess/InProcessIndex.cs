@@ -4,6 +4,7 @@ using System.Runtime.CompilerServices;
 
 namespace AgentFlow.Retrieval.Index.InProcess;
 
+/// <summary>Sections <c>Documents:Index</c> (API) and <c>Memory:Index</c>: the exact index in the process's memory.</summary>
 public sealed class InProcessIndexOptions
 {
     /// <summary>

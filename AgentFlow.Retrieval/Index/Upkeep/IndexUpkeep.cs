@@ -5,6 +5,7 @@ using Microsoft.Extensions.Logging;
 
 namespace AgentFlow.Retrieval.Index.Upkeep;
 
+/// <summary>Sections <c>Documents:Upkeep</c> (API) and <c>Memory:Upkeep</c>: how the index is kept in step with the database.</summary>
 public sealed class IndexUpkeepOptions
 {
     /// <summary>Between two comparisons of the index with its truth. 1 s to 1 day, 1 min. A sweep of 100,000 points takes about 2 s.</summary>

@@ -40,9 +40,9 @@ public sealed class ModelEndpointsTests(ApiHost api) : IClassFixture<ApiHost>
 
     [Theory]
     [InlineData("Models:Providers:0:Endpoint", "ftp://x", "Endpoint: found 'ftp://x'")]
-    [InlineData("Models:Providers:0:MaxAttempts", "0", "Models: Providers:0:MaxAttempts: found 0. The field MaxAttempts must be between 1 and 10.")]
+    [InlineData("Models:Providers:0:MaxAttempts", "0", "Models:Providers:0:MaxAttempts: found '0'. The field MaxAttempts must be between 1 and 10.")]
     [InlineData("Models:Providers:0:Roles:0", "poet", "Roles: found 'poet'. Use any of chat, extraction, embedding.")]
-    [InlineData("Agents:Path", "/nowhere", "Agents:Path: found '/nowhere', which is no folder")]
+    [InlineData("Agents:Path", "/nowhere", "Agents:Path: found '/nowhere'. That is no folder.")]
     public async Task A_wrong_setting_stops_the_start_with_its_name_and_cure(string key, string value, string expected)
     {
         var e = await Assert.ThrowsAnyAsync<Exception>(() => ApiHost.StartAsync(new() { [key] = value }));
