@@ -30,7 +30,12 @@ internal static class Telemetry
 
     public static readonly Histogram<double> RecallDuration = Seconds("agentflow.recall.duration", "Of memories and documents together.");
 
-    public static readonly Counter<long> RecallDegraded = Meter.CreateCounter<long>("agentflow.recall.degraded", "{recall}", "Recalls with a source late or down.");
+    public static readonly Histogram<int> RecallHits = Meter.CreateHistogram<int>("agentflow.recall.hits", "{hit}", "Memories or passages that one recall brought, by source.");
+
+    /// <summary>By source, so that an answer without two sources counts twice.</summary>
+    public static readonly Counter<long> RecallDegraded = Meter.CreateCounter<long>("agentflow.recall.degraded", "{recall}", "Answers given without a source that was late or down, by source.");
+
+    public static readonly UpDownCounter<int> OpenStreams = Meter.CreateUpDownCounter<int>("agentflow.streams.open", "{stream}", "Answers that are being streamed as server-sent events; WebSockets are Kestrel's kestrel.upgraded_connections.");
 
     public static readonly Counter<long> CitationsUnresolved = Meter.CreateCounter<long>("agentflow.citations.unresolved", "{citation}", "Markers that named no passage and were removed.");
 
@@ -83,5 +88,6 @@ internal static class Telemetry
         public const string ServerPort = "server.port";
         public const string RunId = "agentflow.run.id";
         public const string Kind = "agentflow.kind";
+        public const string Source = "agentflow.source";
     }
 }

@@ -56,8 +56,10 @@ internal sealed partial class Recall(
         await Task.WhenAll(fromMemory, fromDocuments);
         var elapsed = time.GetElapsedTime(startedAt);
         Telemetry.RecallDuration.Record(elapsed.TotalSeconds);
-        if (degraded.Count > 0)
-            Telemetry.RecallDegraded.Add(1);
+        foreach (var source in degraded.Distinct(StringComparer.Ordinal))
+            Telemetry.RecallDegraded.Add(1, new KeyValuePair<string, object?>(Telemetry.Tags.Source, source));
+        Telemetry.RecallHits.Record((await fromMemory).Count, new KeyValuePair<string, object?>(Telemetry.Tags.Source, "memory"));
+        Telemetry.RecallHits.Record((await fromDocuments).Count, new KeyValuePair<string, object?>(Telemetry.Tags.Source, "documents"));
         return new Recalled(await fromMemory, await fromDocuments, [.. degraded.Order(StringComparer.Ordinal)], elapsed);
     }
 

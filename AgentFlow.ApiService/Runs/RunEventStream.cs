@@ -20,6 +20,7 @@ internal sealed class RunEventStream(
         var aborted = httpContext.RequestAborted;
         using var reading = reader;
         using var both = CancellationTokenSource.CreateLinkedTokenSource(aborted, reader.IsLocal ? CancellationToken.None : stopping);
+        Telemetry.OpenStreams.Add(1);
         try
         {
             var events = await HoldAsync(both.Token);
@@ -34,6 +35,10 @@ internal sealed class RunEventStream(
         catch (OperationCanceledException) when (stopping.IsCancellationRequested)
         {
             // Another process executes the run: the client resumes at its next replica.
+        }
+        finally
+        {
+            Telemetry.OpenStreams.Add(-1);
         }
     }
 

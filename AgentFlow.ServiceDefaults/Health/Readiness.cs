@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using Microsoft.Extensions.Logging;
 
@@ -31,7 +32,12 @@ public interface IReadinessCheck
 
 public sealed record ReadinessReport(string Status, IReadOnlyDictionary<string, ReadinessEntry> Checks);
 
-public sealed record ReadinessEntry(CheckStatus Status, double Ms, string? Error);
+/// <param name="Ms">How long the answer took.</param>
+/// <param name="Error">What is wrong now; absent when all is well.</param>
+/// <param name="LastError">The newest error since the start, also after it has gone; absent when there was none.</param>
+public sealed record ReadinessEntry(CheckStatus Status, double Ms, string? Error = null, LastError? LastError = null);
+
+public sealed record LastError(string Error, DateTimeOffset At);
 
 /// <summary>Asks all checks in parallel and keeps the answer for a while, so that a probe can not load what it probes.</summary>
 public sealed partial class Readiness(IEnumerable<IReadinessCheck> checks, TimeProvider time, ILogger<Readiness> logger) : IDisposable
@@ -39,6 +45,7 @@ public sealed partial class Readiness(IEnumerable<IReadinessCheck> checks, TimeP
     private static readonly TimeSpan KeptFor = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(2);
     private readonly SemaphoreSlim single = new(1, 1);
+    private readonly ConcurrentDictionary<string, LastError> lastErrors = new(StringComparer.Ordinal);
     private (ReadinessReport Report, long At)? last;
 
     public async Task<ReadinessReport> ReportAsync(CancellationToken ct)
@@ -89,7 +96,13 @@ public sealed partial class Readiness(IEnumerable<IReadinessCheck> checks, TimeP
             result = new CheckResult(CheckStatus.Failed, $"{check.Name} can not be reached");
         }
 
-        return (check.Name, new ReadinessEntry(result.Status, Math.Round(time.GetElapsedTime(started).TotalMilliseconds, 1), result.Error));
+        if (result.Error is { } problem)
+        {
+            lastErrors[check.Name] = new LastError(problem, time.GetUtcNow());
+        }
+
+        return (check.Name, new ReadinessEntry(
+            result.Status, Math.Round(time.GetElapsedTime(started).TotalMilliseconds, 1), result.Error, lastErrors.GetValueOrDefault(check.Name)));
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The readiness check {Check} failed")]

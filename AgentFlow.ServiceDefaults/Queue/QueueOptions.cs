@@ -33,4 +33,8 @@ public sealed class QueueOptions
     /// <summary>How long an ended task can be read. Default 7 days, 1 min to 365 days.</summary>
     [Range(typeof(TimeSpan), "00:01:00", "365.00:00:00")]
     public TimeSpan KeepEnded { get; set; } = TimeSpan.FromDays(7);
+
+    /// <summary>How often the metrics of what waits are taken, where somebody collects them. Default 10 s, 10 ms to 10 min.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.010", "00:10:00")]
+    public TimeSpan MeasureInterval { get; set; } = TimeSpan.FromSeconds(10);
 }

@@ -11,6 +11,7 @@ public static class QueueRegistration
         services.AddValidatedOptions<QueueOptions>(QueueOptions.Section);
         services.AddSingleton<DurableQueue>();
         services.AddSingleton<TaskStore>();
+        services.AddHostedService<BacklogGauges>();
         return services.AddHostedService<TaskWorker>();
     }
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -32,6 +33,7 @@ internal static class TelemetryRegistration
         AddConsole(builder);
         if (string.IsNullOrEmpty(builder.Configuration[EndpointKey]))
         {
+            Identified.Start();
             return;
         }
 
@@ -70,6 +72,24 @@ internal static class TelemetryRegistration
         ["Logging:LogLevel:AgentFlow.ApiService.Identity.CallerAuthentication"] = "Warning",
         ["Logging:LogLevel:AgentFlow.MemoryService.Access.MemoryAuthentication"] = "Warning",
     };
+
+    /// <summary>
+    /// Nobody collects spans, but log lines and error answers still name their trace: work that goes on in the background gets an activity
+    /// with ids and nothing else. Once for the process.
+    /// </summary>
+    private static class Identified
+    {
+        private static readonly ActivityListener Listener = new()
+        {
+            ShouldListenTo = static source => source.Name.StartsWith("AgentFlow.", StringComparison.Ordinal),
+            Sample = static (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.PropagationData,
+        };
+
+        static Identified() => ActivitySource.AddActivityListener(Listener);
+
+        /// <summary>The first call runs the line above.</summary>
+        public static void Start() => System.Runtime.CompilerServices.RuntimeHelpers.RunClassConstructor(typeof(Identified).TypeHandle);
+    }
 
     private static void AddConsole(WebApplicationBuilder builder)
     {

@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Diagnostics.Metrics;
 using AgentFlow.Retrieval.Index.Qdrant;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -24,12 +25,21 @@ public sealed class IndexUpkeepOptions
 public sealed partial class IndexUpkeep(VectorIndex index, IIndexTruth truth, IndexUpkeepOptions options, TimeProvider time, ILogger<IndexUpkeep> logger)
     : BackgroundService
 {
+    private static readonly Meter Meter = new("AgentFlow.Index");
+
+    private static readonly Gauge<int> Divergence = Meter.CreateGauge<int>("agentflow.index.divergence", "{point}", "Points that the last comparison with the database found missing, stale or orphaned, and repaired.");
+
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(500);
 
     private readonly Sweep _sweep = new(truth, SweepTarget.Of(index.Primary), options.SettledFor);
 
     /// <summary>One comparison now; not beside another.</summary>
-    public Task<SweepReport> SweepAsync(CancellationToken ct) => _sweep.RunAsync(ct);
+    public async Task<SweepReport> SweepAsync(CancellationToken ct)
+    {
+        var report = await _sweep.RunAsync(ct);
+        Divergence.Record(report.Repaired, new KeyValuePair<string, object?>("agentflow.index", index.Name));
+        return report;
+    }
 
     /// <summary>Builds the index anew from the truth while the old one serves. With the in-process index there is nothing to do.</summary>
     /// <returns>How many points it holds.</returns>

@@ -44,6 +44,22 @@ public sealed class ReadinessTests
     }
 
     [Fact]
+    public async Task The_last_error_is_told_after_it_has_gone()
+    {
+        var ct = TestContext.Current.CancellationToken;
+        var isDown = true;
+        await using var host = await FoundationHost.StartAsync(builder => builder.Services.AddSingleton<IReadinessCheck>(
+            new Probed(_ => Task.FromResult(isDown ? new CheckResult(CheckStatus.Degraded, "away") : CheckResult.Ok))));
+        using var client = host.App.GetTestClient();
+        await client.GetStringAsync("/ready", ct);
+        isDown = false;
+        var probed = (await client.GetFromJsonAsync<JsonElement>("/ready", ct)).GetProperty("checks").GetProperty("probed");
+        Assert.Equal("ok", probed.GetProperty("status").GetString());
+        Assert.False(probed.TryGetProperty("error", out _));
+        Assert.Equal("away", probed.GetProperty("lastError").GetProperty("error").GetString());
+    }
+
+    [Fact]
     public async Task Health_touches_no_dependency()
     {
         var ct = TestContext.Current.CancellationToken;

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Text.Json;
 using AgentFlow.ServiceDefaults.Queue;
 using AgentFlow.Tests.Support;
@@ -25,6 +26,31 @@ public sealed class TaskWorkerTests
         Assert.Equal(("succeeded", 1, 1.0, 42), (done.Status, done.Attempts, done.Progress, done.Result!.Value.GetProperty("answer").GetInt32()));
         Assert.Equal([1], handler.Attempts);
         Assert.Null(await queue.GetAsync(Guid.CreateVersion7(), id, ct));
+    }
+
+    [Fact]
+    public async Task A_task_is_a_trace_of_its_own_that_links_to_the_one_that_asked()
+    {
+        var ct = TestContext.Current.CancellationToken;
+        using var source = new ActivitySource("AgentFlow.Tests.Queue");
+        using var listener = new ActivityListener
+        {
+            ShouldListenTo = each => each.Name is "AgentFlow.Tests.Queue" or "AgentFlow.Queue",
+            Sample = static (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllDataAndRecorded,
+        };
+        ActivitySource.AddActivityListener(listener);
+        Activity? ran = null;
+        await using var host = await StartAsync(new Scripted((_, _) =>
+        {
+            ran = Activity.Current;
+            return Task.FromResult<JsonElement?>(null);
+        }));
+        var queue = host.Services.GetRequiredService<DurableQueue>();
+        var owner = Guid.CreateVersion7();
+        using var asking = source.StartActivity("asking")!;
+        await EndedAsync(queue, owner, await queue.EnqueueAsync(new QueuedTask(owner, Scripted.Name, NoInput), ct), ct);
+        Assert.NotEqual(asking.TraceId, ran!.TraceId);
+        Assert.Equal([asking.TraceId], ran.Links.Select(link => link.Context.TraceId));
     }
 
     [Fact]
