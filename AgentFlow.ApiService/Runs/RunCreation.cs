@@ -9,7 +9,7 @@ namespace AgentFlow.ApiService.Runs;
 /// <summary>The SQL of a run's beginning: one round trip to look, one transaction to write.</summary>
 internal sealed class RunCreation(Database database)
 {
-    private const string SelectReplay = "select id, conversation_id, request_hash from runs where idempotency_key = $1";
+    private const string SelectReplay = "select id, conversation_id, request_hash, status from runs where idempotency_key = $1";
 
     private const string SelectConversation = "select agent from conversations where id = $1 and is_kept";
 
@@ -46,6 +46,10 @@ internal sealed class RunCreation(Database database)
         return batch.ReadAsync((reader, token) => ReadStateAsync(reader, request, token), ct);
     }
 
+    /// <summary>Frees the key of an answer that broke off, so that its repetition is asked anew.</summary>
+    public Task<int> ForgetKeyAsync(OwnerId owner, RunId run, CancellationToken ct) =>
+        database.ForOwner(owner.Value).ExecuteAsync("update runs set idempotency_key = null where id = $1 and status = $2", [run.Value, (short)RunStatus.Interrupted], ct);
+
     public Task WriteAsync(RunRequest request, RunPlan plan, StoredEvent first, Guid hostId, CancellationToken ct)
     {
         var context = plan.Context;
@@ -68,7 +72,7 @@ internal sealed class RunCreation(Database database)
         ? null
         : JsonSerializer.Serialize(new { request.SelectedText, request.Context, request.TopK }, ContractJson.Options);
 
-    private static ReplayedRun ReadReplay(NpgsqlDataReader reader) => new(new(reader.GetGuid(0)), new(reader.GetGuid(1)), reader.GetFieldValue<byte[]>(2));
+    private static ReplayedRun ReadReplay(NpgsqlDataReader reader) => new(new(reader.GetGuid(0)), new(reader.GetGuid(1)), reader.GetFieldValue<byte[]>(2), (RunStatus)reader.GetInt16(3));
 
     private static async Task<ExistingState> ReadStateAsync(NpgsqlDataReader reader, RunRequest request, CancellationToken ct)
     {

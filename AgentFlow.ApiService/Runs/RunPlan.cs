@@ -1,11 +1,12 @@
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Chat;
+using AgentFlow.Contracts.Runs;
 using AgentFlow.ServiceDefaults.Problems;
 
 namespace AgentFlow.ApiService.Runs;
 
 /// <summary>The earlier run of a repeated request.</summary>
-internal sealed record ReplayedRun(RunId RunId, ConversationId ConversationId, byte[] RequestHash);
+internal sealed record ReplayedRun(RunId RunId, ConversationId ConversationId, byte[] RequestHash, RunStatus Status);
 
 /// <summary>A run of the conversation that has not ended, oldest first.</summary>
 internal sealed record OpenRun(RunId RunId, MessageId AnswerId);

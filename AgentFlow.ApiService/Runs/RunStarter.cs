@@ -26,7 +26,16 @@ internal sealed class RunStarter(
         {
             var existing = await creation.ReadAsync(request, options.Value.MaxHistoryMessages + 1, ct);
             if (existing.Replay is { } replay)
-                return Attach(replay, request.Idempotency!);
+            {
+                var ticket = Attach(replay, request.Idempotency!);
+                if (request.IsStreamed || replay.Status != RunStatus.Interrupted || attempt == MaxAttempts)
+                    return ticket;
+
+                // Its process was stopped before there was an answer: nobody has got one, and whoever asks again should.
+                await creation.ForgetKeyAsync(request.Owner, replay.RunId, ct);
+                continue;
+            }
+
             if (request.ConversationId is not null && existing.Conversation is null)
                 throw new ProblemException(StatusCodes.Status404NotFound, "not_found", "There is no such conversation.");
             var isQueued = await MakeRoomAsync(request, existing, ct);
