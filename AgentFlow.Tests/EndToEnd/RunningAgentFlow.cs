@@ -26,10 +26,11 @@ internal sealed partial class RunningAgentFlow : IAsyncDisposable
     private readonly Task _reading;
     private readonly long _started = Stopwatch.GetTimestamp();
 
-    private RunningAgentFlow(string state, IReadOnlyDictionary<string, string> settings, string[] args)
+    private RunningAgentFlow(string state, IReadOnlyDictionary<string, string> settings, string[] args, ServerUser? user = null)
     {
         _state = state;
-        var start = new ProcessStartInfo(Path.Combine(Solution, "AgentFlow.AppHost", Output, "AgentFlow.AppHost"), args)
+        string[] command = [.. user?.Prefix ?? [], Program, .. args];
+        var start = new ProcessStartInfo(command[0], command[1..])
         {
             UseShellExecute = false,
             RedirectStandardOutput = true,
@@ -66,12 +67,21 @@ internal sealed partial class RunningAgentFlow : IAsyncDisposable
     /// <summary>Null once an account exists.</summary>
     public string? SetupToken { get; private set; }
 
+    /// <summary>The AppHost's program, in the configuration of this test run.</summary>
+    public static string Program => Path.Combine(Solution, "AgentFlow.AppHost", Output, "AgentFlow.AppHost");
+
     private static string Output => Path.Combine("bin", new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name, new DirectoryInfo(AppContext.BaseDirectory).Name);
 
     /// <summary>Starts it and waits for its ready line.</summary>
-    public static async Task<RunningAgentFlow> StartAsync(string state, IReadOnlyDictionary<string, string>? settings = null, params string[] args)
+    public static Task<RunningAgentFlow> StartAsync(string state, IReadOnlyDictionary<string, string>? settings = null, params string[] args) =>
+        WhenReadyAsync(new RunningAgentFlow(state, settings ?? new Dictionary<string, string>(StringComparer.Ordinal), args));
+
+    /// <summary>The same as another user than this one, which only root can do.</summary>
+    public static Task<RunningAgentFlow> StartAsAsync(ServerUser user, string state, params string[] args) =>
+        WhenReadyAsync(new RunningAgentFlow(state, new Dictionary<string, string>(StringComparer.Ordinal) { ["HOME"] = Path.GetDirectoryName(state)! }, args, user));
+
+    private static async Task<RunningAgentFlow> WhenReadyAsync(RunningAgentFlow running)
     {
-        var running = new RunningAgentFlow(state, settings ?? new Dictionary<string, string>(StringComparer.Ordinal), args);
         try
         {
             await running._ready.Task.WaitAsync(ReadyWithin, TestContext.Current.CancellationToken);
@@ -85,9 +95,16 @@ internal sealed partial class RunningAgentFlow : IAsyncDisposable
     }
 
     /// <summary>Runs it to its end, for starts that are refused.</summary>
-    public static async Task<(int ExitCode, string Output)> RunToEndAsync(string state, IReadOnlyDictionary<string, string>? settings = null, params string[] args)
+    public static Task<(int ExitCode, string Output)> RunToEndAsync(string state, IReadOnlyDictionary<string, string>? settings = null, params string[] args) =>
+        ToItsEndAsync(new RunningAgentFlow(state, settings ?? new Dictionary<string, string>(StringComparer.Ordinal), args));
+
+    /// <summary>The same as another user than this one, which only root can do.</summary>
+    public static Task<(int ExitCode, string Output)> RunToEndAsAsync(ServerUser user, string state, params string[] args) =>
+        ToItsEndAsync(new RunningAgentFlow(state, new Dictionary<string, string>(StringComparer.Ordinal), args, user));
+
+    private static async Task<(int ExitCode, string Output)> ToItsEndAsync(RunningAgentFlow running)
     {
-        await using var running = new RunningAgentFlow(state, settings ?? new Dictionary<string, string>(StringComparer.Ordinal), args);
+        await using var disposed = running;
         await running._process.WaitForExitAsync(TestContext.Current.CancellationToken);
         await running._reading;
         return (running._process.ExitCode, string.Join('\n', running.Lines));
@@ -114,6 +131,11 @@ internal sealed partial class RunningAgentFlow : IAsyncDisposable
     /// <summary>The process of one of our services, by its assembly's name: the oldest, since a service can be about to start a child, which has its name until then.</summary>
     public int ServiceProcess(string project) =>
         Descendants().Where(each => CommandLine(each).Contains(project + ".dll", StringComparison.Ordinal)).MinBy(Native.StartTime);
+
+    /// <summary>The numbers of the users that anything of it runs as.</summary>
+    public IReadOnlySet<uint> Users() => Descendants()
+        .Select(each => Read(each, "status").Split('\n').FirstOrDefault(line => line.StartsWith("Uid:", StringComparison.Ordinal)))
+        .OfType<string>().Select(line => uint.Parse(line.Split('\t')[1], CultureInfo.InvariantCulture)).ToHashSet();
 
     public IReadOnlyDictionary<string, string> EnvironmentOf(string project) =>
         Read(ServiceProcess(project), "environ").Split('\0', StringSplitOptions.RemoveEmptyEntries)
