@@ -16,6 +16,15 @@ internal static class StartUp
     private static readonly TimeSpan FirstStartGoal = TimeSpan.FromSeconds(4);
     private static readonly TimeSpan LaterStartGoal = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan StopGoal = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan RefusalGoal = TimeSpan.FromSeconds(2);
+
+    /// <summary>Wrong settings of each kind; the tests try every one.</summary>
+    private static readonly IReadOnlyList<(string Service, string Key, string Value)> Refused =
+    [
+        ("AgentFlow.ApiService", "Runs__KeepAlive", "soon"), ("AgentFlow.ApiService", "Auth__Keys", "k1:short"), ("AgentFlow.ApiService", "Agents__Path", "/nowhere"),
+        ("AgentFlow.MemoryService", "Memory__DecayFloor", "2"),
+    ];
+
     private static readonly TimeSpan Settling = TimeSpan.FromSeconds(30);
     private const double MemoryGoalMiB = 350;
 
@@ -48,6 +57,7 @@ internal static class StartUp
                 + Print($"later start, median of {LaterStarts}", later[LaterStarts / 2], LaterStartGoal)
                 + Print($"later start, slowest of {LaterStarts}", later[^1], LaterStartGoal)
                 + Print("stop", stop, StopGoal)
+                + Print($"refused for a wrong setting, slowest of {Refused.Count}", await RefusedAsync(ct), RefusalGoal)
                 + PrintMemory(memory, settling) is 0 ? 0 : 1;
         }
         finally
@@ -91,6 +101,29 @@ internal static class StartUp
         var stop = clock.Elapsed;
         await reading;
         return (ready, stop);
+    }
+
+    /// <summary>From the start of a process to its end, for settings that it must refuse; the slowest.</summary>
+    private static async Task<TimeSpan> RefusedAsync(CancellationToken ct)
+    {
+        var slowest = TimeSpan.Zero;
+        foreach (var (service, key, value) in Refused)
+        {
+            var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, service)) { UseShellExecute = false, RedirectStandardError = true, RedirectStandardOutput = true };
+            start.Environment["ConnectionStrings__agentflow-api"] = start.Environment["ConnectionStrings__agentflow-memory"] = "Host=127.0.0.1;Port=1;Database=none";
+            start.Environment["services__memory__http__0"] = "http://127.0.0.1:9";
+            start.Environment["Auth__Keys"] = $"k1:{Convert.ToBase64String(System.Security.Cryptography.RandomNumberGenerator.GetBytes(32))}";
+            start.Environment[key] = value;
+            var clock = Stopwatch.StartNew();
+            using var process = Process.Start(start)!;
+            var said = await process.StandardError.ReadToEndAsync(ct);
+            await process.WaitForExitAsync(ct);
+            if (process.ExitCode == 0 || !said.Contains("Can not start", StringComparison.Ordinal))
+                throw new InvalidOperationException($"{service} did not refuse {key}={value}: {said}");
+            slowest = clock.Elapsed > slowest ? clock.Elapsed : slowest;
+        }
+
+        return slowest;
     }
 
     /// <summary>Proportional set size of the three services together, in MiB: shared pages are counted once.</summary>
