@@ -78,6 +78,7 @@ internal static class EdgePipeline
         app.UseRequestTimeouts();
         app.UseMiddleware<BodyDeadline>();
         app.UseAuthorization();
+        app.UseMiddleware<StreamAccess>();
         app.UseMiddleware<RouteIds>();
         app.UseIdempotency();
         return app;
