@@ -35,7 +35,11 @@ internal sealed partial class McpServer(string name, McpServerOptions options, T
                 pause = FirstPause;
                 while (true)
                 {
-                    await Task.Delay(LookEvery, time, ct);
+                    // A server that ends its session is told at once; one that only falls silent, by the ping.
+                    await Task.WhenAny(client.Completion, Task.Delay(LookEvery, time, ct));
+                    ct.ThrowIfCancellationRequested();
+                    if (client.Completion.IsCompleted)
+                        throw new IOException("it ended the session");
                     await client.PingAsync((ModelContextProtocol.RequestOptions?)null, ct);
                 }
             }
