@@ -16,6 +16,8 @@ internal static class Catalog
         new("soak", "streams", "[cuts] [seed]: cut clients and kill the API; nothing lost, repeated or reordered", Soak.SoakStreams.RunAsync),
         new("soak", "rolling", "[<requests a second> [<rounds>]]: restart every replica under load; nobody is let down", Soak.SoakRolling.RunAsync),
         new("load", "telemetry", "[<pairs>]: throughput with and without OTLP export", Load.TelemetryLoad.RunAsync),
+        new("soak", "mutations", "[count] [seed]: spoiled requests; no exits, no undeclared 5xx, memory given back", Soak.SoakMutations.RunAsync),
+        new("load", "signin", "[rate]: 200 wrong sign-ins a second while somebody chats", Load.SignInLoad.RunAsync),
         new("load", "queue", "empty tasks a second, enqueue to start", Queue.QueueLoad.RunAsync),
         new("load", "documents", "[--mb 110]: text and PDF to searchable, memory, searches over 100,000 passages", Documents.DocumentLoad.RunAsync),
         new("quality", "documents", "recall over public texts at hand: words, vectors, ours", Documents.DocumentQuality.RunAsync),

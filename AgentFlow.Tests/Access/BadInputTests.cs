@@ -214,6 +214,49 @@ public sealed class BadInputTests(ApiHost host) : IClassFixture<ApiHost>
         await RefusedAsync(row, row == 51 && response.StatusCode is HttpStatusCode.NotFound ? 404 : status, response);
     }
 
+    /// <summary>Row 51: a run's own events only, from a place in its own log.</summary>
+    [Fact]
+    public async Task Places_in_a_log_that_name_none_are_refused()
+    {
+        var (mine, other) = (await host.RegisterAsync(), await host.RegisterAsync());
+        async Task<string> RunAsync(TestUser user)
+        {
+            using var asked = await user.Client.PostAsync("/api/v1/chat/query", JsonContent(new { question = "What is 6 times 7?" }), Ct);
+            return (await JsonAsync(asked)).GetProperty("runId").GetString()!;
+        }
+
+        var (run, foreign) = (await RunAsync(mine), await RunAsync(other));
+        foreach (var (place, wanted) in new (string, int[])[]
+        {
+            ("-1", [400]), ($"{run}.-1", [400]), ($"{run}.99999999999999999999", [400]), ($"{run}.2147483647", [400]), ($"{run}.", [400]), ("nonsense", [400]), ("\u00fc\u00fc", [400]),
+            ($"{foreign}.1", [400, 404]), ($"{Guid.CreateVersion7()}.1", [400, 404]), (new string('1', 1_000_000), [400, 431]), (new string('1', 20_000), [400]),
+        })
+        {
+            var answer = await RawHttp.SendAsync(
+                host.Address, $"GET /api/runs/{run}/events HTTP/1.1\r\nHost: {{host}}\r\nAuthorization: Bearer {mine.Tokens.AccessToken}\r\nLast-Event-ID: {place}\r\nConnection: close\r\n\r\n", TimeSpan.FromSeconds(30));
+            Assert.True(wanted.Contains(answer.Status), $"{place[..Math.Min(60, place.Length)]}: {answer.Status} {answer.Body}");
+            Assert.DoesNotContain(foreign, answer.Body, StringComparison.Ordinal);
+        }
+
+        using var theirs = await mine.Client.GetAsync($"/api/runs/{foreign}/events", Ct);
+        await RefusedAsync(51, 404, theirs);
+    }
+
+    /// <summary>Row 39: what is exported is JSON or Markdown; there are no cells that could hold a formula.</summary>
+    [Fact]
+    public async Task No_route_writes_a_table_that_a_spreadsheet_would_calculate()
+    {
+        using var client = host.Client();
+        var document = JsonElement.Parse(await client.GetStringAsync("/openapi/v1.json", Ct));
+        var written = document.GetProperty("paths").EnumerateObject().SelectMany(path => path.Value.EnumerateObject())
+            .SelectMany(operation => operation.Value.GetProperty("responses").EnumerateObject())
+            .Where(response => response.Value.TryGetProperty("content", out _))
+            .SelectMany(response => response.Value.GetProperty("content").EnumerateObject()).Select(content => content.Name).Distinct().ToArray();
+
+        Assert.Contains("application/json", written);
+        Assert.DoesNotContain(written, type => type.Contains("csv", StringComparison.OrdinalIgnoreCase) || type.Contains("sheet", StringComparison.OrdinalIgnoreCase) || type.Contains("excel", StringComparison.OrdinalIgnoreCase));
+    }
+
     [Theory]
     [InlineData("'; drop table users; --")]
     [InlineData("%_%")]

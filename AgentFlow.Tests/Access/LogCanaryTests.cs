@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Net.Http.Json;
 using System.Text;
 using AgentFlow.Contracts;
@@ -10,7 +11,10 @@ using Npgsql;
 
 namespace AgentFlow.Tests.Access;
 
-/// <summary>Everything is logged at Trace and nothing that is secret may be among it: neither in words nor in the structured values.</summary>
+/// <summary>
+/// Everything is logged at Trace and nothing that is secret may be among it: neither in words nor in the structured values, nor in what spans
+/// carry, nor as it is in any column of the database; and content only in the tables that are made for it.
+/// </summary>
 public sealed class LogCanaryTests
 {
     private const string Content = "quetzalcanarytext";
@@ -45,12 +49,16 @@ public sealed class LogCanaryTests
             ["provider key"] = ProviderKey,
             ["content"] = Content,
         };
+        using var spans = new Spans(canaries.Values);
         await WalkAsync(host, user, key);
 
         var lines = log.Lines.ToArray();
         Assert.True(lines.Length > 500, $"{lines.Length} lines");
         var found = canaries.SelectMany(canary => lines.Where(line => line.Contains(canary.Value, StringComparison.OrdinalIgnoreCase)).Select(line => $"{canary.Key} in: {line}")).Take(20).ToArray();
         Assert.True(found.Length == 0, string.Join(Environment.NewLine, found));
+        Assert.True(spans.Seen > 50, $"{spans.Seen} spans");
+        Assert.Empty(spans.Found);
+        Assert.Empty(await FindInDatabaseAsync(host.ConnectionString, canaries));
     }
 
     private static async Task WalkAsync(ApiHost host, TestUser user, string key)
@@ -77,9 +85,44 @@ public sealed class LogCanaryTests
         using var file = new MultipartFormDataContent { { new StringContent($"All about {Content}.", Encoding.UTF8, "text/plain"), "file", $"{Content}.txt" } };
         await user.Client.PostAsync("/api/documents", file, Ct);
         await Patience.UntilAsync(async () => await user.Client.GetStringAsync("/api/documents", Ct), list => list.Contains("\"ready\"", StringComparison.Ordinal), "the file's ingestion");
+        await host.RegisterAsync("late");
         await client.PostAsJsonAsync("/api/auth/refresh", new RefreshRequest { RefreshToken = user.Tokens.RefreshToken }, ContractJson.Options, Ct);
         await client.PostAsJsonAsync("/api/auth/refresh", new RefreshRequest { RefreshToken = user.Tokens.RefreshToken }, ContractJson.Options, Ct);
         await user.Client.GetAsync("/api/auth/me", Ct);
+    }
+
+    /// <summary>Secrets as text or as bytes in any table; content where only events, states and credentials are kept.</summary>
+    private static async Task<List<string>> FindInDatabaseAsync(string connectionString, Dictionary<string, string> canaries)
+    {
+        var withoutContent = new[] { "audit_log", "refresh_families", "refresh_tokens", "api_keys", "invites", "index_outbox", "socket_tickets", "web_sessions", "web_keys" };
+        await using var database = NpgsqlDataSource.Create(connectionString);
+        var tables = new List<string>();
+        await using (var list = database.CreateCommand("select table_name from information_schema.tables where table_schema = 'agentflow_api' and table_type = 'BASE TABLE'"))
+        await using (var reader = await list.ExecuteReaderAsync(Ct))
+        {
+            while (await reader.ReadAsync(Ct))
+            {
+                tables.Add(reader.GetString(0));
+            }
+        }
+
+        Assert.True(tables.Count >= 15, $"{tables.Count}");
+        var found = new List<string>();
+        foreach (var table in tables)
+        {
+            foreach (var (name, canary) in canaries.Where(canary => canary.Key is not "database password" && (canary.Key is not "content" || withoutContent.Contains(table))))
+            {
+                await using var count = database.CreateCommand($"select count(*) from agentflow_api.\"{table}\" t where position(lower($1) in lower(row_to_json(t)::text)) > 0 or position($2 in row_to_json(t)::text) > 0");
+                count.Parameters.AddWithValue(canary);
+                count.Parameters.AddWithValue(Convert.ToHexStringLower(Encoding.UTF8.GetBytes(canary)));
+                if ((long)(await count.ExecuteScalarAsync(Ct))! is > 0 and var rows)
+                {
+                    found.Add($"{name} in {rows} rows of {table}");
+                }
+            }
+        }
+
+        return found;
     }
 
     private static async Task<string> KeyAsync(TestUser user)
@@ -93,6 +136,40 @@ public sealed class LogCanaryTests
         using var request = new HttpRequestMessage(method, path) { Content = new StringContent(body, Encoding.UTF8, "application/json") };
         using var response = await client.SendAsync(request, Ct);
         await response.Content.ReadAsStringAsync(Ct);
+    }
+
+    /// <summary>Every span of this process that ends, with all that an exporter would send of it.</summary>
+    private sealed class Spans : IDisposable
+    {
+        private readonly ActivityListener listener;
+        private int seen;
+
+        public Spans(IReadOnlyCollection<string> canaries)
+        {
+            listener = new ActivityListener
+            {
+                ShouldListenTo = static _ => true,
+                Sample = static (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllDataAndRecorded,
+                ActivityStopped = span =>
+                {
+                    Interlocked.Increment(ref seen);
+                    var tags = span.TagObjects.Concat(span.Events.SelectMany(happened => happened.Tags)).Select(tag => $"{tag.Key}={tag.Value}")
+                        .Concat(span.Baggage.Select(item => $"{item.Key}={item.Value}")).Concat(span.Events.Select(happened => happened.Name));
+                    var text = $"{span.Source.Name} {span.DisplayName} {span.StatusDescription} {string.Join(' ', tags)}";
+                    foreach (var canary in canaries.Where(canary => text.Contains(canary, StringComparison.OrdinalIgnoreCase)))
+                    {
+                        Found.Enqueue($"{canary} in: {text}");
+                    }
+                },
+            };
+            ActivitySource.AddActivityListener(listener);
+        }
+
+        public ConcurrentQueue<string> Found { get; } = [];
+
+        public int Seen => Volatile.Read(ref seen);
+
+        public void Dispose() => listener.Dispose();
     }
 
     private sealed class Capture : ILoggerProvider
