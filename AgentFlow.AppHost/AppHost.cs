@@ -61,7 +61,8 @@ builder.Build().Run();
 
 bool Configured(string name) => builder.Configuration["ConnectionStrings:" + name] is { Length: > 0 };
 
-IResourceBuilder<ProjectResource> Service(IResourceBuilder<ProjectResource> project) => project
+// Published, an ingress stands before every service and leads to it by name: rebinding a name to its address gets nobody there.
+IResourceBuilder<ProjectResource> Service(IResourceBuilder<ProjectResource> project) => (publishing ? project.WithEnvironment("AllowedHosts", "*") : project)
     .WithEnvironment(ResourceNames.Keys.SigningKeys, ReferenceExpression.Create($"k1:{signingKey}"))
     .WithEnvironment(ResourceNames.Keys.CaptureMessageContent, "false")
     .WithHttpHealthCheck(ResourceNames.ReadyPath);

@@ -8,6 +8,7 @@ using AgentFlow.MemoryService.Memories;
 using AgentFlow.MemoryService.Review;
 using AgentFlow.MemoryService.Search;
 using AgentFlow.ServiceDefaults;
+using AgentFlow.ServiceDefaults.Edges;
 using AgentFlow.ServiceDefaults.Idempotency;
 using AgentFlow.ServiceDefaults.Postgres;
 using AgentFlow.ServiceDefaults.Queue;
@@ -27,6 +28,7 @@ internal static class MemoryServiceApplication
         var builder = WebApplication.CreateBuilder(args);
         configure?.Invoke(builder);
         builder.AddServiceDefaults("agentflow-memory");
+        builder.AddServiceEdges();
         builder.WebHost.ConfigureKestrel(options => options.Limits.MaxRequestBodySize = MaxBodyBytes);
         builder.AddPostgres("agentflow-memory", typeof(MemoryServiceApplication).Assembly);
         builder.Services.AddTaskQueue();
@@ -38,6 +40,7 @@ internal static class MemoryServiceApplication
         builder.Services.AddOpenApi();
         var app = builder.Build();
         app.UseServiceDefaults();
+        app.UseServiceEdges(facesBrowsers: false);
         app.UseAuthentication();
         app.UseAuthorization();
         app.UseIdempotency();

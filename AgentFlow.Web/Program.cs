@@ -1,4 +1,5 @@
 using AgentFlow.ServiceDefaults;
+using AgentFlow.ServiceDefaults.Edges;
 using AgentFlow.ServiceDefaults.Hosting;
 using AgentFlow.Web.Api;
 using AgentFlow.Web.Components;
@@ -13,6 +14,7 @@ return await ServiceProcess.RunAsync(() =>
     // The static files' manifest is only read in Development by default; run from build output it is needed everywhere.
     builder.WebHost.UseStaticWebAssets();
     builder.AddServiceDefaults("agentflow-web");
+    builder.AddServiceEdges();
     builder.AddSessions();
     builder.AddApi();
     builder.AddPages();
@@ -20,6 +22,7 @@ return await ServiceProcess.RunAsync(() =>
 
     var app = builder.Build();
     app.UseServiceDefaults();
+    app.UseServiceEdges();
     app.UseMiddleware<StoppingGate>();
     app.UseMiddleware<SecurityHeaders>();
     app.UseMiddleware<KeyRingGate>();

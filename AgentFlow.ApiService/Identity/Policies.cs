@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using AgentFlow.ServiceDefaults.Edges;
 using AgentFlow.ServiceDefaults.Tokens;
 using Microsoft.AspNetCore.Authorization;
 
@@ -44,7 +45,7 @@ internal static class Policies
     /// <summary>AgentFlow's own front end, by the token in <see cref="WebHeader"/>; never a person.</summary>
     public const string Web = "web";
 
-    public const string WebHeader = "X-AgentFlow-Web";
+    public const string WebHeader = FrontEnd.TokenHeader;
 
     public static void Add(AuthorizationOptions options)
     {
@@ -146,6 +147,5 @@ internal sealed class AccessRequirementHandler(JwtCodec codec) : AuthorizationHa
         return rule.Access is Access.Web ? IsWeb(http) : rule.Allows(caller, http.Request.Method);
     }
 
-    private bool IsWeb(HttpContext http) =>
-        http.Request.Headers[Policies.WebHeader] is [{ } token] && codec.Validate(token, TokenProfile.Web, out _) is { } claims && claims.Subject == TokenProfile.WebSubject;
+    private bool IsWeb(HttpContext http) => FrontEnd.IsSigned(http.Request, codec);
 }

@@ -47,19 +47,7 @@ internal sealed class LimitOptions
     [Range(typeof(TimeSpan), "00:00:01", "00:10:00")]
     public TimeSpan RequestTimeout { get; set; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>Until a request's headers are all there. Default 15 s, 0.5 s to 5 min.</summary>
-    [Range(typeof(TimeSpan), "00:00:00.5", "00:05:00")]
-    public TimeSpan HeadersTimeout { get; set; } = TimeSpan.FromSeconds(15);
-
     /// <summary>For a whole upload. Default 10 min, 1 s to 2 h.</summary>
     [Range(typeof(TimeSpan), "00:00:01", "02:00:00")]
     public TimeSpan UploadTimeout { get; set; } = TimeSpan.FromMinutes(10);
-
-    /// <summary>Connections at a time. Default 10,000 (about 20 kB each), 4 to 1,000,000.</summary>
-    [Range(4, 1_000_000)]
-    public long Connections { get; set; } = 10_000;
-
-    /// <summary>WebSockets at a time. Default 2,000, 1 to 1,000,000.</summary>
-    [Range(1, 1_000_000)]
-    public long WebSockets { get; set; } = 2_000;
 }

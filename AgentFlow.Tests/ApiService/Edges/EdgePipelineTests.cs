@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
 using System.Net;
 using System.Text.Json;
+using AgentFlow.ServiceDefaults.Edges;
+using AgentFlow.ServiceDefaults.Tokens;
 using AgentFlow.Tests.Support;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
@@ -97,6 +99,65 @@ public sealed class EdgePipelineTests(ApiHost host) : IClassFixture<ApiHost>
         // The administrator's registration took one.
         Assert.Equal(41, refused);
         Assert.InRange(app.Services.GetRequiredService<global::AgentFlow.ApiService.Limits.CallerLimits>().Partitions, 1, 3);
+    }
+
+    [Fact]
+    public async Task Browsers_behind_our_Web_have_a_bucket_each_and_nobody_else_can_claim_one()
+    {
+        await using var app = await ApiHost.StartAsync(new() { ["Limits:AnonymousPerMinute"] = "3" });
+        var codec = app.Services.GetRequiredService<JwtCodec>();
+        using var client = app.Client();
+        async Task<int> RefusedAsync(int requests, Func<int, string> browser, Func<HttpRequestMessage, string, string?> token)
+        {
+            var refused = 0;
+            for (var i = 0; i < requests; i++)
+            {
+                using var request = new HttpRequestMessage(HttpMethod.Get, "/api/auth/registration");
+                request.Headers.Add(FrontEnd.ClientHeader, browser(i));
+                if (token(request, browser(i)) is { } credential)
+                {
+                    request.Headers.Add(FrontEnd.TokenHeader, credential);
+                }
+
+                refused += (await client.SendAsync(request, Ct)).StatusCode is HttpStatusCode.TooManyRequests ? 1 : 0;
+            }
+
+            return refused;
+        }
+
+        var signed = codec.Sign(TokenProfile.Web, TokenProfile.WebSubject, TokenProfile.Web.MaxLifetime);
+        var internalToken = app.Services.GetRequiredService<InternalTokens>().Issue(app.Admin.Id.Value, ["memory.read"]);
+
+        // One stranger uses up what is his, and the others behind the same Web go on.
+        Assert.InRange(await RefusedAsync(30, _ => "203.0.113.1", (_, _) => signed), 20, 27);
+        Assert.Equal(0, await RefusedAsync(30, i => $"203.0.113.{i + 2}", (_, _) => signed));
+        foreach (var credential in new[] { null, "x", app.Admin.Tokens.AccessToken, internalToken, codec.Sign(TokenProfile.Web, app.Admin.Id.Value, TokenProfile.Web.MaxLifetime) })
+        {
+            Assert.InRange(await RefusedAsync(30, i => $"198.51.100.{i}", (_, _) => credential), 20, 30);
+        }
+    }
+
+    [Fact]
+    public async Task In_production_our_Web_reaches_the_API_by_its_service_name_and_others_are_sent_to_https()
+    {
+        await using var app = await ApiHost.StartAsync(new() { ["Test:Environment"] = "Production", ["Test:NoAdmin"] = "1", ["AllowedHosts"] = "api;agents.example.org" });
+        var codec = app.Services.GetRequiredService<JwtCodec>();
+        using var client = app.Client();
+        async Task<HttpStatusCode> StatusAsync(string host, bool signed)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, "/api/auth/registration") { Headers = { Host = host } };
+            if (signed)
+            {
+                FrontEnd.Sign(request, codec, "203.0.113.7");
+            }
+
+            return (await client.SendAsync(request, Ct)).StatusCode;
+        }
+
+        Assert.Equal(HttpStatusCode.OK, await StatusAsync("api:8080", signed: true));
+        Assert.Equal(HttpStatusCode.PermanentRedirect, await StatusAsync("agents.example.org", signed: false));
+        Assert.Equal(HttpStatusCode.PermanentRedirect, await StatusAsync("localhost", signed: false));
+        Assert.Equal(HttpStatusCode.BadRequest, await StatusAsync("rebound.example", signed: true));
     }
 
     [Fact]
