@@ -13,7 +13,7 @@ namespace AgentFlow.Web.Api;
 /// Calls the API as the signed-in account: adds the access token, renews it once when it was refused, and turns every refusal into
 /// an <see cref="ApiException"/>. Reads leniently, so that an API that is newer by a member still serves this front end. Thread-safe.
 /// </summary>
-internal sealed class ApiClient(HttpClient http, SessionAccess session)
+internal sealed class ApiClient(HttpClient http, SessionAccess session, FrontEndSignature signature)
 {
     /// <summary>For one try of an ordinary call; streams and uploads have limits of their own.</summary>
     public static readonly TimeSpan Timeout = TimeSpan.FromSeconds(30);
@@ -90,6 +90,7 @@ internal sealed class ApiClient(HttpClient http, SessionAccess session)
     {
         using (request)
         {
+            await signature.AddAsync(request);
             if (token is not null)
                 request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
             try

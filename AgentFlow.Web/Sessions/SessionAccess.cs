@@ -5,7 +5,7 @@ using Microsoft.AspNetCore.Components.Authorization;
 namespace AgentFlow.Web.Sessions;
 
 /// <summary>The session of whoever this page, circuit or request belongs to. Scoped.</summary>
-internal sealed class SessionAccess(SessionStore store, IHttpContextAccessor request, IServiceProvider services)
+internal sealed class SessionAccess(SessionStore store, FrontEndSignature signature, IHttpContextAccessor request, IServiceProvider services)
 {
     private string? _key;
 
@@ -13,7 +13,7 @@ internal sealed class SessionAccess(SessionStore store, IHttpContextAccessor req
     {
         if (await KeyAsync() is not { } key)
             return null;
-        var token = await store.AccessTokenAsync(key, refused, cancellationToken);
+        var token = await store.AccessTokenAsync(key, refused, await signature.AddressAsync(), cancellationToken);
         IsOver = token is null;
         return token;
     }

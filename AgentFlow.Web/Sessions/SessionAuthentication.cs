@@ -28,7 +28,7 @@ internal sealed class SessionAuthentication(IOptionsMonitor<AuthenticationScheme
         try
         {
             return await store.FindAsync(key, Context.RequestAborted) is { } session
-                ? AuthenticateResult.Success(new AuthenticationTicket(Principal(key, session.User), SchemeName))
+                ? AuthenticateResult.Success(new AuthenticationTicket(Principal(key, session.User, Context), SchemeName))
                 : AuthenticateResult.Fail("The session is over.");
         }
         catch (ApiException unreachable)
@@ -51,13 +51,15 @@ internal sealed class SessionAuthentication(IOptionsMonitor<AuthenticationScheme
         return Task.CompletedTask;
     }
 
-    private static ClaimsPrincipal Principal(string key, UserProfile user)
+    private static ClaimsPrincipal Principal(string key, UserProfile user, HttpContext context)
     {
         var identity = new ClaimsIdentity(SchemeName, ClaimTypes.Name, ClaimTypes.Role);
         identity.AddClaim(new Claim(KeyClaim, key));
         identity.AddClaim(new Claim(ClaimTypes.NameIdentifier, user.Id.ToString()));
         identity.AddClaim(new Claim(ClaimTypes.Name, user.DisplayName));
         identity.AddClaim(new Claim(ClaimTypes.Email, user.Email));
+        if (context.Connection.RemoteIpAddress is { } address)
+            identity.AddClaim(new Claim(FrontEndSignature.AddressClaim, address.ToString()));
         if (user.Role is UserRole.Admin)
             identity.AddClaim(new Claim(ClaimTypes.Role, "admin"));
         return new ClaimsPrincipal(identity);

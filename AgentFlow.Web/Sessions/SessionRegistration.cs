@@ -27,6 +27,7 @@ internal static class SessionRegistration
         services.AddSingleton<SessionVault>();
         services.AddSingleton<SessionStore>();
         services.AddSingleton<SessionCookie>();
+        services.AddScoped<FrontEndSignature>();
         services.AddScoped<SessionAccess>();
         services.AddAuthentication(SessionAuthentication.SchemeName)
             .AddScheme<AuthenticationSchemeOptions, SessionAuthentication>(SessionAuthentication.SchemeName, null);

@@ -3,6 +3,8 @@ using System.Net.Http.Headers;
 using System.Security.Cryptography;
 using System.Text;
 using AgentFlow.Contracts.Auth;
+using AgentFlow.ServiceDefaults.Edges;
+using AgentFlow.ServiceDefaults.Tokens;
 using AgentFlow.Web.Api;
 using Microsoft.Extensions.Caching.Memory;
 
@@ -13,7 +15,7 @@ namespace AgentFlow.Web.Sessions;
 /// sign in. Reads are cached for <see cref="Fresh"/>: that is how long a sign-out in another Web process takes to be seen here. One renewal
 /// of a token at a time; renewals carry an idempotency key made of the token, so that two processes, or a lost answer, count as one.
 /// </summary>
-internal sealed class SessionStore(SessionVault vault, IHttpClientFactory clients, IMemoryCache cache, TimeProvider time)
+internal sealed class SessionStore(SessionVault vault, JwtCodec codec, IHttpClientFactory clients, IMemoryCache cache, TimeProvider time)
 {
     /// <summary>Absolute life of a sign-in, as that of the refresh token behind it.</summary>
     public static readonly TimeSpan Lifetime = TimeSpan.FromDays(30);
@@ -46,7 +48,8 @@ internal sealed class SessionStore(SessionVault vault, IHttpClientFactory client
 
     /// <summary>A token for the session, renewed when it is about to end or was refused; null when the session is over.</summary>
     /// <param name="refused">The token that the API did not take; null for the first try.</param>
-    public async Task<string?> AccessTokenAsync(string key, string? refused, CancellationToken cancellationToken)
+    /// <param name="address">The browser's, for the API's limits.</param>
+    public async Task<string?> AccessTokenAsync(string key, string? refused, string? address, CancellationToken cancellationToken)
     {
         if (await FindAsync(key, cancellationToken) is not { } session)
             return null;
@@ -65,7 +68,7 @@ internal sealed class SessionStore(SessionVault vault, IHttpClientFactory client
                 return session?.AccessToken;
             }
 
-            return await RenewAsync(key, session, cancellationToken);
+            return await RenewAsync(key, session, address, cancellationToken);
         }
         finally
         {
@@ -86,11 +89,12 @@ internal sealed class SessionStore(SessionVault vault, IHttpClientFactory client
         await vault.DropAsync(key, cancellationToken);
     }
 
-    private async Task<string?> RenewAsync(string key, WebSession session, CancellationToken cancellationToken)
+    private async Task<string?> RenewAsync(string key, WebSession session, string? address, CancellationToken cancellationToken)
     {
         var nonce = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes("renew " + session.RefreshToken)))[..32];
         using var request = ApiClient.Request(
             HttpMethod.Post, "api/auth/refresh", new RefreshRequest { RefreshToken = session.RefreshToken }, nonce);
+        FrontEnd.Sign(request, codec, address);
         using var response = await SendAsync(request, cancellationToken);
         if (response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.BadRequest or HttpStatusCode.Forbidden)
         {

@@ -4,6 +4,7 @@ using System.Net.Http.Json;
 using System.Text.Json;
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Auth;
+using AgentFlow.ServiceDefaults.Edges;
 using AgentFlow.ServiceDefaults.Tokens;
 using AgentFlow.Web.Api;
 
@@ -95,8 +96,7 @@ internal sealed class SessionVault(IHttpClientFactory clients, JwtCodec codec, S
     private HttpRequestMessage Signed(HttpMethod method, string path, object? body)
     {
         var request = ApiClient.Request(method, path, body, null);
-        var token = codec.Sign(TokenProfile.Web, TokenProfile.WebSubject, TokenProfile.Web.MaxLifetime);
-        request.Headers.Add("X-AgentFlow-Web", token);
+        FrontEnd.Sign(request, codec, client: null);
         return request;
     }
 }

@@ -157,7 +157,7 @@ public sealed class RunStreamTests
             var services = new ServiceCollection();
             services.AddSingleton(TimeProvider.System).AddLogging().AddMemoryCache().AddHttpContextAccessor();
             services.AddSingleton(KeyRing.Parse(ApiHost.Keys)).AddSingleton<JwtCodec>().AddSingleton<SecretSeal>();
-            services.AddSingleton<SessionVault>().AddSingleton<SessionStore>().AddScoped<SessionAccess>();
+            services.AddSingleton<SessionVault>().AddSingleton<SessionStore>().AddScoped<FrontEndSignature>().AddScoped<SessionAccess>();
             services.AddHttpClient<ApiClient>(client => client.BaseAddress = new Uri(app.Urls.First()));
             services.AddTransient<RunStream>();
             return services.BuildServiceProvider();
