@@ -10,7 +10,7 @@ internal sealed class PasswordResets(AccountStore accounts, Passwords passwords)
     public async Task<string> ResetAsync(OwnerId owner, OwnerId? actor, string? address, CancellationToken ct)
     {
         var password = Secrets.New("")[..24];
-        await accounts.SetPasswordAsync(owner, await passwords.HashAsync(password, ct), keepSession: null, actor, AuditActions.PasswordReset, address, ct);
+        await accounts.SetPasswordAsync(owner, await passwords.HashAsync(password, isKnown: true, ct), keepSession: null, actor, AuditActions.PasswordReset, address, ct);
         return password;
     }
 }

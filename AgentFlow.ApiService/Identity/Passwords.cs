@@ -31,8 +31,7 @@ internal sealed class Passwords : IDisposable
 
     public Passwords(IOptions<IdentityOptions> options)
     {
-        var concurrent = options.Value.MaxConcurrentHashes is > 0 and var set ? set : Math.Max(1, Environment.ProcessorCount / 2);
-        running = new SemaphoreSlim(concurrent);
+        running = new SemaphoreSlim(options.Value.MaxConcurrentHashes);
         maxWaiting = options.Value.MaxWaitingHashes;
     }
 
@@ -45,20 +44,22 @@ internal sealed class Passwords : IDisposable
         : string.Equals(password, email, StringComparison.OrdinalIgnoreCase) ? "A password is not the e-mail address."
         : null;
 
-    /// <exception cref="ProblemException">503: too many are being hashed already.</exception>
-    public Task<string> HashAsync(string password, CancellationToken ct) =>
-        InTurnAsync(() => Hash(password, Iterations), ct);
+    /// <param name="isKnown">Whether this is for somebody who is known already; strangers find half of the queue only.</param>
+    /// <exception cref="ProblemException">429: too many are waiting already.</exception>
+    public Task<string> HashAsync(string password, bool isKnown, CancellationToken ct) =>
+        InTurnAsync(() => Hash(password, Iterations), isKnown, ct);
 
     /// <summary>Compares in constant time. For an account that does not exist pass null: it costs the same.</summary>
-    /// <exception cref="ProblemException">503: too many are being hashed already.</exception>
-    public async Task<PasswordVerdict> VerifyAsync(string password, string? stored, CancellationToken ct)
+    /// <param name="isKnown">Whether the account is signed in or has been used from this address; strangers find half of the queue only.</param>
+    /// <exception cref="ProblemException">429: too many are waiting already.</exception>
+    public async Task<PasswordVerdict> VerifyAsync(string password, string? stored, bool isKnown, CancellationToken ct)
     {
         if (Encoding.UTF8.GetByteCount(password) > MaxBytes)
         {
             return PasswordVerdict.Wrong;
         }
 
-        var matches = await InTurnAsync(() => Matches(password, stored ?? nobody), ct);
+        var matches = await InTurnAsync(() => Matches(password, stored ?? nobody), isKnown, ct);
         return stored is null || !matches ? PasswordVerdict.Wrong
             : Parse(stored).Iterations < Iterations ? PasswordVerdict.RightButOld
             : PasswordVerdict.Right;
@@ -72,12 +73,12 @@ internal sealed class Passwords : IDisposable
         return Format(iterations, salt, Derive(password, salt, iterations));
     }
 
-    private async Task<T> InTurnAsync<T>(Func<T> work, CancellationToken ct)
+    private async Task<T> InTurnAsync<T>(Func<T> work, bool isKnown, CancellationToken ct)
     {
-        if (Interlocked.Increment(ref waiting) > maxWaiting)
+        if (Interlocked.Increment(ref waiting) > (isKnown ? 2 * maxWaiting : maxWaiting))
         {
             Interlocked.Decrement(ref waiting);
-            throw new ProblemException(StatusCodes.Status503ServiceUnavailable, "busy", "Too many sign-ins at once. Try again.") { RetryAfter = TimeSpan.FromSeconds(2) };
+            throw new ProblemException(StatusCodes.Status429TooManyRequests, "too_many_sign_ins", "Too many people sign in at this moment. Try again.") { RetryAfter = TimeSpan.FromSeconds(2) };
         }
 
         try

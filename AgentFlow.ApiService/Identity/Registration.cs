@@ -37,7 +37,7 @@ internal sealed class Registration(AccountStore accounts, Passwords passwords, I
             return (null, refusal);
         }
 
-        var hash = await passwords.HashAsync(request.Password, ct);
+        var hash = await passwords.HashAsync(request.Password, admission is not Admission.Open, ct);
         var invite = admission is Admission.Invited ? Secrets.Hash(request.InviteToken!) : null;
         var (profile, failed) = await accounts.CreateAsync(admission, email, name, hash, invite, address, ct);
         return (profile, failed switch
