@@ -1,3 +1,4 @@
+using AgentFlow.ApiService.Account;
 using AgentFlow.ApiService.Agents;
 using AgentFlow.ApiService.Chat;
 using AgentFlow.ApiService.Admin;
@@ -54,6 +55,7 @@ internal static class Program
         app.UseEdges();
         app.MapDefaultEndpoints();
         app.MapIdentity();
+        app.MapAccount();
         app.MapChat();
         app.MapSockets();
         app.MapDocuments();

@@ -1,3 +1,4 @@
+using AgentFlow.ApiService.Account;
 using AgentFlow.ApiService.Edges;
 using AgentFlow.ApiService.Identity;
 using AgentFlow.Contracts;
@@ -19,6 +20,7 @@ internal static class AdminEndpoints
     public static WebApplicationBuilder AddAdmin(this WebApplicationBuilder builder)
     {
         builder.Services.AddSingleton<AdminStore>();
+        builder.Services.AddSingleton<AccountExport>();
         builder.Services.AddTaskHandler<EraseAccountTask>();
         builder.Services.AddHttpClient(EraseAccountTask.ClientName, (provider, client) =>
         {
@@ -156,7 +158,7 @@ internal static class AdminEndpoints
 
     private static Ok<Page<Setting>> Configuration(IConfiguration configuration) => TypedResults.Ok(new Page<Setting>(SettingsInUse.Of(configuration)));
 
-    private static ProblemHttpResult? Refuse(AdminRefusal refusal) => refusal switch
+    internal static ProblemHttpResult? Refuse(AdminRefusal refusal) => refusal switch
     {
         AdminRefusal.NotFound => Problem.NotFound("account"),
         AdminRefusal.LastAdministrator => Problem.Result(StatusCodes.Status409Conflict, "last_administrator", "This is the only administrator. Make another one first."),

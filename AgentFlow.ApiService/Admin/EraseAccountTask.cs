@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Text.Json;
 using AgentFlow.Contracts;
+using AgentFlow.Contracts.Memories;
 using AgentFlow.ServiceDefaults.Postgres;
 using AgentFlow.ServiceDefaults.Queue;
 using AgentFlow.ServiceDefaults.Tokens;
@@ -27,7 +28,7 @@ internal sealed class EraseAccountTask(Database database, IHttpClientFactory cli
     public async Task<JsonElement?> RunAsync(TaskContext context, CancellationToken ct)
     {
         ArgumentNullException.ThrowIfNull(context);
-        await EraseMemoriesAsync(context.OwnerId, ct);
+        var memories = await EraseMemoriesAsync(context.OwnerId, ct);
         await context.ReportAsync(0.3, "memories erased", ct);
         var tables = await database.AsWorker().QueryAsync(
             TablesWithOwner, [database.Schema], reader => (Name: reader.GetString(0), ByWorker: reader.GetBoolean(1)), ct);
@@ -36,19 +37,26 @@ internal sealed class EraseAccountTask(Database database, IHttpClientFactory cli
             .Add("delete from tasks where owner_id = $1 and id <> $2", [context.OwnerId, context.Id])
             .Add("delete from users where owner_id = $1", [context.OwnerId])
             .ExecuteAsync(ct);
-        return JsonSerializer.SerializeToElement(new { rows = erased });
+        return JsonSerializer.SerializeToElement(new { rows = erased, memories });
     }
 
-    private async Task EraseMemoriesAsync(Guid owner, CancellationToken ct)
+    /// <returns>Memories that are gone, from every place; null where the memory service knows no such subject.</returns>
+    private async Task<long?> EraseMemoriesAsync(Guid owner, CancellationToken ct)
     {
         using var client = clients.CreateClient(ClientName);
-        using var request = new HttpRequestMessage(HttpMethod.Delete, $"/api/memories?userId={owner}");
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/api/subjects/erase") { Content = JsonContent.Create(new { userId = owner }) };
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", tokens.Issue(owner, ["memory.read", "memory.write"]));
         using var response = await client.SendAsync(request, ct);
-        if (response.StatusCode is not HttpStatusCode.NotFound)
+        if (response.StatusCode is HttpStatusCode.NotFound)
         {
-            response.EnsureSuccessStatusCode();
+            return null;
         }
+
+        response.EnsureSuccessStatusCode();
+        var receipt = await response.Content.ReadFromJsonAsync<ErasureReceipt>(ContractJson.Lenient, ct);
+        return receipt is { Complete: true }
+            ? receipt.Removed.GetValueOrDefault("memories")
+            : throw new InvalidOperationException("The memory service has not erased everything yet.");
     }
 
     public const string ClientName = "account erasure";

@@ -17,6 +17,7 @@ internal static class AuditActions
     public const string PasswordReset = "account.password_reset";
     public const string AccountChanged = "account.changed";
     public const string AccountDeleted = "account.deleted";
+    public const string AccountExported = "account.exported";
     public const string KeyCreated = "key.created";
     public const string KeyRevoked = "key.revoked";
     public const string InviteCreated = "invite.created";

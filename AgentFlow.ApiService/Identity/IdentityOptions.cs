@@ -22,8 +22,8 @@ internal sealed class IdentityOptions : IValidatableObject
     private const int MinSetupTokenLength = 16;
 
     /// <summary>
-    /// What the first account must show; at least 16 characters, no default. The local AppHost generates and prints one. Not set: the first
-    /// account can only be made by <c>user create-admin</c> on the server.
+    /// What the first account must show; at least 16 characters, no default. The local AppHost generates and prints one. While there is no
+    /// account a start without it is refused; <c>user create-admin</c> on the server makes the first account without it.
     /// </summary>
     public string? SetupToken { get; set; }
 
@@ -58,12 +58,15 @@ internal sealed class IdentityOptions : IValidatableObject
     public int MaxApiKeysPerUser { get; set; } = 50;
 
     /// <summary>
-    /// Passwords hashed at the same time, default half of the processors and at least 1; each costs about 80 ms of one. 0 means the default.
+    /// Passwords hashed at the same time; each costs about 80 ms of one processor. Default 1, 1 to 64: guessing takes one core of us at most.
     /// </summary>
-    [Range(0, 64)]
-    public int MaxConcurrentHashes { get; set; }
+    [Range(1, 64)]
+    public int MaxConcurrentHashes { get; set; } = 1;
 
-    /// <summary>Sign-ins that may wait for a free hasher before 503 is answered. Default 32, 1 to 1,000.</summary>
+    /// <summary>
+    /// Sign-ins that may wait for a free hasher before 429 is answered. Default 32, 1 to 1,000. As many again may wait who are known: signed in,
+    /// or at an address where the account has signed in before.
+    /// </summary>
     [Range(1, 1_000)]
     public int MaxWaitingHashes { get; set; } = 32;
 

@@ -22,6 +22,7 @@ internal static class IdentityRegistration
         services.AddSingleton<Registration>();
         services.AddSingleton<SignIn>();
         services.AddSingleton<PasswordResets>();
+        services.AddHostedService<SetupCheck>();
         services.AddSingleton<IAuthorizationHandler, AccessRequirementHandler>();
         services.AddAuthentication(CallerAuthentication.SchemeName)
             .AddScheme<AuthenticationSchemeOptions, CallerAuthentication>(CallerAuthentication.SchemeName, configureOptions: null);

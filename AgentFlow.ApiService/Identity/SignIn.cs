@@ -1,4 +1,5 @@
 using System.Text;
+using AgentFlow.Contracts;
 using AgentFlow.Contracts.Auth;
 using AgentFlow.ServiceDefaults.Postgres;
 using AgentFlow.ServiceDefaults.Problems;
@@ -33,7 +34,7 @@ internal sealed class SignIn(
             throttle.EnterFromUnknownAddress(email);
         }
 
-        var verdict = await passwords.VerifyAsync(request.Password, account?.PasswordHash, ct);
+        var verdict = await passwords.VerifyAsync(request.Password, account?.PasswordHash, knownAddress, ct);
         if (account is null || verdict is PasswordVerdict.Wrong)
         {
             await AuditLog.WriteAsync(database, AuditActions.SignInFailed, account?.Profile.Id, null, address, ct);
@@ -48,7 +49,7 @@ internal sealed class SignIn(
 
         if (verdict is PasswordVerdict.RightButOld)
         {
-            await accounts.RehashAsync(account.Profile.Id, account.PasswordHash, await passwords.HashAsync(request.Password, ct), ct);
+            await accounts.RehashAsync(account.Profile.Id, account.PasswordHash, await passwords.HashAsync(request.Password, isKnown: true, ct), ct);
         }
 
         return (await StartAsync(account.Profile, address, ct), null);
@@ -84,16 +85,32 @@ internal sealed class SignIn(
             return Problem.Invalid("newPassword", problem);
         }
 
-        throttle.Enter(profile.Email, address);
-        if (await passwords.VerifyAsync(request.CurrentPassword, stored, ct) is PasswordVerdict.Wrong)
+        if (await CompareAsync(profile.Email, stored, request.CurrentPassword, address, ct) is { } wrong)
+        {
+            return wrong;
+        }
+
+        var hash = await passwords.HashAsync(request.NewPassword, isKnown: true, ct);
+        await accounts.SetPasswordAsync(caller.Owner, hash, caller.SessionId, caller.Owner, AuditActions.PasswordChanged, address, ct);
+        states.Forget();
+        return null;
+    }
+
+    /// <summary>Null when it is the account's password: asked for once more before what can not be undone. Counts as a sign-in that may be wrong.</summary>
+    public async Task<ProblemHttpResult?> ConfirmAsync(OwnerId owner, string password, string address, CancellationToken ct) =>
+        await accounts.FindAsync(owner, ct) is { } profile && await accounts.FindPasswordHashAsync(owner, ct) is { } stored
+            ? await CompareAsync(profile.Email, stored, password, address, ct)
+            : Problem.NotFound("account");
+
+    private async Task<ProblemHttpResult?> CompareAsync(string email, string stored, string password, string address, CancellationToken ct)
+    {
+        throttle.Enter(email, address);
+        if (await passwords.VerifyAsync(password, stored, isKnown: true, ct) is PasswordVerdict.Wrong)
         {
             return Problem.Result(StatusCodes.Status403Forbidden, "invalid_credentials", "The current password is wrong.");
         }
 
-        throttle.Succeeded(profile.Email, address, knownAddress: true);
-        var hash = await passwords.HashAsync(request.NewPassword, ct);
-        await accounts.SetPasswordAsync(caller.Owner, hash, caller.SessionId, caller.Owner, AuditActions.PasswordChanged, address, ct);
-        states.Forget();
+        throttle.Succeeded(email, address, knownAddress: true);
         return null;
     }
 

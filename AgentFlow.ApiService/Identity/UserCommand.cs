@@ -26,7 +26,7 @@ internal static class UserCommand
             }
 
             // Started, so that the schema is there; on a port of its own, so that it gets in nobody's way.
-            await using var app = Program.Build(["--urls", "http://127.0.0.1:0", "--Queue:Enabled=false"], builder => builder.Logging.ClearProviders());
+            await using var app = Program.Build(["--urls", "http://127.0.0.1:0", "--Queue:Enabled=false", $"--Auth:SetupToken={Secrets.New("")}"], builder => builder.Logging.ClearProviders());
             await app.StartAsync();
             var done = await RunAsync(app.Services, args[1], email);
             await app.StopAsync();
@@ -66,7 +66,7 @@ internal static class UserCommand
         await services.GetRequiredService<Database>().AsWorker().CreateBatch()
             .Add(
                 "insert into users (owner_id, email, display_name, password_hash, role) values ($1, $2, $3, $4, $5)",
-                [owner.Value, email, email[..email.IndexOf('@', StringComparison.Ordinal)], await services.GetRequiredService<Passwords>().HashAsync(password, CancellationToken.None), AccountStore.Write(UserRole.Admin)])
+                [owner.Value, email, email[..email.IndexOf('@', StringComparison.Ordinal)], await services.GetRequiredService<Passwords>().HashAsync(password, isKnown: true, CancellationToken.None), AccountStore.Write(UserRole.Admin)])
             .Audit(AuditActions.Registered, owner, actor: null, address: null, new { admission = "command" })
             .ExecuteAsync(CancellationToken.None);
         Console.WriteLine(password);

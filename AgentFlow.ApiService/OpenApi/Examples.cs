@@ -12,6 +12,7 @@ internal static class Examples
         ["Login"] = """{"email":"ada@example.org","password":"correct horse battery staple"}""",
         ["Refresh"] = """{"refreshToken":"afr_4yQ0Zs3tq0b9w5yqk2m8V1u7cXnJrLhT6dPaGfEoIs8"}""",
         ["ChangePassword"] = """{"currentPassword":"correct horse battery staple","newPassword":"incorrect donkey battery staple"}""",
+        ["EraseAccount"] = """{"password":"the password of this account"}""",
         ["PatchProfile"] = """{"displayName":"Ada Lovelace"}""",
         ["CreateApiKey"] = """{"name":"laptop","scopes":["chat","documents"]}""",
         ["Chat"] = """{"message":"What does the licence say about warranty?","stream":true}""",

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Sockets;
+using AgentFlow.ServiceDefaults.Settings;
 using AgentFlow.ServiceDefaults.Tokens;
 using AgentFlow.Tests.ServiceDefaults.Tokens;
 using AgentFlow.Tests.Support;
@@ -72,6 +73,17 @@ public sealed class HostileTokenTests(ApiHost host) : IClassFixture<ApiHost>
         Assert.Equal(HttpStatusCode.Unauthorized, (await plain.GetAsync($"/api/auth/me?api_key=af_x&token={user.Tokens.AccessToken}", Ct)).StatusCode);
     }
 
+    [Fact]
+    public async Task Without_a_set_up_token_an_installation_without_accounts_does_not_start_and_one_with_accounts_does()
+    {
+        var error = await Assert.ThrowsAsync<SettingException>(() => ApiHost.StartAsync(new() { ["Auth:SetupToken"] = null, ["Test:NoAdmin"] = "1" }));
+        Assert.Contains("Auth:SetupToken", error.Message, StringComparison.Ordinal);
+
+        await using var later = await ApiHost.StartAsync(new() { ["Auth:SetupToken"] = null, ["Test:NoAdmin"] = "1", ["ConnectionStrings:agentflow-api"] = host.ConnectionString });
+        using var client = later.Client();
+        Assert.Equal(HttpStatusCode.OK, (await client.GetAsync("/health", Ct)).StatusCode);
+    }
+
     [Theory]
     [InlineData("Auth:Keys", null)]
     [InlineData("Auth:Keys", "t1:c2hvcnQ=")]
@@ -79,6 +91,7 @@ public sealed class HostileTokenTests(ApiHost host) : IClassFixture<ApiHost>
     [InlineData("Auth:SetupToken", "short")]
     [InlineData("Auth:SetupToken", "change-me-change-me-change-me")]
     [InlineData("Edges:TrustedProxies:0", "everybody")]
+    [InlineData("Limits:Connections", "1")]
     [InlineData("Cors:Origins:0", "*")]
     [InlineData("Cors:Origins:0", "https://app.example.org/path")]
     [InlineData("Limits:ChatPerMinute", "0")]

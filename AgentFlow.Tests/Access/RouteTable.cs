@@ -24,6 +24,9 @@ internal static class RouteTable
         DELETE /api/auth/sessions/{id:guid}       person
         GET    /api/auth/me                       read
         PATCH  /api/auth/me                       write
+        GET    /api/auth/me/export                person
+        POST   /api/auth/me/erase                 person
+        GET    /api/auth/erasures/{id}            anyone
         GET    /api/auth/keys                     person
         POST   /api/auth/keys                     person
         DELETE /api/auth/keys/{id}                person
