@@ -34,7 +34,32 @@ internal static class StreamLoad
             await SlowAsync(provider, api, client, direct, database, figures, ct);
         if (options.Length == 0 || options.Contains("cancel"))
             await CancelAsync(provider, client, figures, ct);
+        if (options.Contains("leak"))
+            await LeakAsync(provider, api, client, database, figures, ct);
         return figures.ExitCode;
+    }
+
+    /// <summary>What a process holds after 20,000 streams against what it held after the first 1,000.</summary>
+    private static async Task LeakAsync(ScriptedProvider provider, ApiProcess api, HttpClient client, string database, Figures figures, CancellationToken ct)
+    {
+        provider.Respond = _ => Script.Say(Words);
+        await MeasureAsync(() => ChatAsync(client, ct), 1_000, 32);
+        var before = await HeldAsync(api, database, ct);
+        await MeasureAsync(() => ChatAsync(client, ct), 19_000, 32);
+        var after = await HeldAsync(api, database, ct);
+        figures.Report("after 20,000 streams: memory, of that after 1,000", 100.0 * after.Bytes / before.Bytes, "%", atMost: 110);
+        figures.Report("after 20,000 streams: handles, of those after 1,000", 100.0 * after.Handles / before.Handles, "%", atMost: 110);
+        figures.Report("after 20,000 streams: connections, of those after 1,000", 100.0 * after.Connections / before.Connections, "%", atMost: 110);
+    }
+
+    /// <summary>After a pause in which nothing is asked, so that what is only being used is let go of.</summary>
+    private static async Task<(long Bytes, int Handles, long Connections)> HeldAsync(ApiProcess api, string database, CancellationToken ct)
+    {
+        await Task.Delay(TimeSpan.FromSeconds(10), ct);
+        await using var connection = new NpgsqlConnection(database);
+        await connection.OpenAsync(ct);
+        await using var count = new NpgsqlCommand("select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()", connection);
+        return (api.ResidentBytes(), Directory.GetFiles($"/proc/{api.Id}/fd").Length, (long)(await count.ExecuteScalarAsync(ct))!);
     }
 
     internal static Dictionary<string, string> Settings(ScriptedProvider provider) => new()
