@@ -82,6 +82,7 @@ internal static class Telemetry
         public const string DataSource = "gen_ai.data_source.id";
         public const string MemoryCount = "gen_ai.memory.record.count";
         public const string InputMessages = "gen_ai.input.messages";
+        public const string SystemInstructions = "gen_ai.system_instructions";
         public const string OutputMessages = "gen_ai.output.messages";
         public const string ErrorType = "error.type";
         public const string ServerAddress = "server.address";

@@ -18,7 +18,7 @@ namespace AgentFlow.ApiService.Models;
 /// The built-in model needs only Measured. Thread-safe; clients live as long as the service.
 /// </summary>
 internal sealed class ChatPipeline(
-    ModelCatalog catalog, IOptions<ModelOptions> options, IHttpClientFactory http, TimeProvider time, ILogger<Failover> log)
+    ModelCatalog catalog, IOptions<ModelOptions> options, IOptions<ContentTelemetryOptions> content, IHttpClientFactory http, TimeProvider time, ILogger<Failover> log)
     : IDisposable
 {
     /// <summary>Name of the HTTP client for providers.</summary>
@@ -26,7 +26,7 @@ internal sealed class ChatPipeline(
 
     private readonly ConcurrentDictionary<string, ProviderRoute> _routes = new(StringComparer.Ordinal);
     private readonly IChatClient _extractive = new Measured(
-        new ExtractiveChatClient(options.Value.Extractive, time), ExtractiveChatClient.ProviderName, ExtractiveChatClient.ModelName, prices: null, time);
+        new ExtractiveChatClient(options.Value.Extractive, time), ExtractiveChatClient.ProviderName, ExtractiveChatClient.ModelName, prices: null, time, content.Value.Content);
 
     public ChatModel Open(AgentDefinition agent, string model)
     {
@@ -50,7 +50,8 @@ internal sealed class ChatPipeline(
             provider.DisplayName,
             provider.Model,
             provider,
-            time),
+            time,
+            content.Value.Content),
         new CircuitBreaker(time)));
 }
 

@@ -10,7 +10,7 @@ namespace AgentFlow.ApiService.Models;
 /// One <c>chat {model}</c> span and the client metrics for each request to a model, and usage on every complete answer: the provider's
 /// own figures, or an estimate where it gave none, with the cost at the configured prices in <see cref="CostKey"/>.
 /// </summary>
-internal sealed class Measured(IChatClient inner, string provider, string model, ProviderOptions? prices, TimeProvider time) : DelegatingChatClient(inner)
+internal sealed class Measured(IChatClient inner, string provider, string model, ProviderOptions? prices, TimeProvider time, bool showsContent = false) : DelegatingChatClient(inner)
 {
     /// <summary>Key of a <see cref="UsageContent"/>'s additional property: a decimal.</summary>
     public const string CostKey = "agentflow.cost";
@@ -24,6 +24,8 @@ internal sealed class Measured(IChatClient inner, string provider, string model,
     {
         var prompt = messages as IReadOnlyList<ChatMessage> ?? [.. messages];
         using var call = new Call(this, options);
+        if (showsContent)
+            call.Show(prompt, options);
         await using var updates = base.GetStreamingResponseAsync(prompt, options, cancellationToken).GetAsyncEnumerator(cancellationToken);
         while (await MoveNextAsync(updates, call))
         {
@@ -82,6 +84,12 @@ internal sealed class Measured(IChatClient inner, string provider, string model,
 
         public bool HasUsage { get; private set; }
 
+        public void Show(IReadOnlyList<ChatMessage> prompt, ChatOptions? options)
+        {
+            _span?.SetTag(Telemetry.Tags.SystemInstructions, options?.Instructions);
+            _span?.SetTag(Telemetry.Tags.InputMessages, ContentTelemetry.Messages(prompt));
+        }
+
         public void Saw(ChatResponseUpdate update)
         {
             if (update.FinishReason is { } finish)
@@ -135,6 +143,8 @@ internal sealed class Measured(IChatClient inner, string provider, string model,
                     Telemetry.TimePerChunk.Record((elapsed - first).TotalSeconds / (_chunks - 1), tags);
             }
 
+            if (_owner.ShowsContent)
+                _span?.SetTag(Telemetry.Tags.OutputMessages, ContentTelemetry.Answer(_text.ToString()));
             _span?.Dispose();
         }
 
@@ -173,6 +183,8 @@ internal sealed class Measured(IChatClient inner, string provider, string model,
     }
 
     private TimeProvider TimeSource => time;
+
+    private bool ShowsContent => showsContent;
 
     private string ProviderName => provider;
 

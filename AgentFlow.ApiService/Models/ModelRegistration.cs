@@ -13,6 +13,7 @@ internal static class ModelRegistration
         services.AddSingleton<ModelCatalog>();
         services.AddSingleton<ChatPipeline>();
         services.AddValidatedOptions<BudgetOptions>(BudgetOptions.Section);
+        services.AddValidatedOptions<ContentTelemetryOptions>(ContentTelemetryOptions.Section);
         services.AddSingleton<UsageStore>();
         services.AddSingleton<IReadinessCheck, ModelCheck>();
         services.AddHttpClient(ChatPipeline.HttpClientName, client => client.Timeout = Timeout.InfiniteTimeSpan)
