@@ -13,6 +13,7 @@ using AgentFlow.ApiService.Tools;
 using AgentFlow.ApiService.Memories;
 using AgentFlow.ApiService.WebSessions;
 using AgentFlow.ApiService.OpenApi;
+using AgentFlow.ApiService.Rooms;
 using AgentFlow.ApiService.Runs;
 using AgentFlow.ApiService.Sockets;
 using AgentFlow.ApiService.Tasks;
@@ -45,6 +46,7 @@ internal static class Program
         builder.Services.AddDocuments(builder.Configuration);
         builder.Services.AddBackgroundTasks();
         builder.Services.AddAgents();
+        builder.Services.AddRooms();
         builder.AddMemories();
         builder.AddWebSessions();
         builder.AddAdmin();
@@ -58,6 +60,7 @@ internal static class Program
         app.MapAccount();
         app.MapChat();
         app.MapSockets();
+        app.MapRooms();
         app.MapDocuments();
         app.MapTasks();
         app.MapAgents();

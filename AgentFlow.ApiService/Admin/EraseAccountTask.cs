@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Http.Headers;
 using System.Text.Json;
+using AgentFlow.ApiService.Rooms;
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Memories;
 using AgentFlow.ServiceDefaults.Postgres;
@@ -11,10 +12,10 @@ using Npgsql;
 namespace AgentFlow.ApiService.Admin;
 
 /// <summary>
-/// Erases what an account has: its memories, then its rows in every table that has an owner, then the account. Finds the tables in the
+/// Erases what an account has: its part in rooms, its memories, then its rows in every table that has an owner, then the account. Finds the tables in the
 /// catalogue, so that none made later is forgotten. Repeatable: what is gone stays gone. The audit log stays.
 /// </summary>
-internal sealed class EraseAccountTask(Database database, IHttpClientFactory clients, InternalTokens tokens) : ITaskHandler
+internal sealed class EraseAccountTask(Database database, RoomErasure rooms, IHttpClientFactory clients, InternalTokens tokens) : ITaskHandler
 {
     public const string TaskKind = "account.erase";
 
@@ -28,6 +29,7 @@ internal sealed class EraseAccountTask(Database database, IHttpClientFactory cli
     public async Task<JsonElement?> RunAsync(TaskContext context, CancellationToken ct)
     {
         ArgumentNullException.ThrowIfNull(context);
+        await rooms.LeaveAllAsync(new(context.OwnerId), ct);
         var memories = await EraseMemoriesAsync(context.OwnerId, ct);
         await context.ReportAsync(0.3, "memories erased", ct);
         var tables = await database.AsWorker().QueryAsync(

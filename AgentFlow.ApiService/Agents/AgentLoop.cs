@@ -12,7 +12,9 @@ using Microsoft.Extensions.AI;
 namespace AgentFlow.ApiService.Agents;
 
 /// <summary>One turn of an agent: recall, prompt, model, tools, until done or a limit is hit; then learning is queued. Thread-safe.</summary>
-internal sealed class AgentLoop(ChatPipeline models, Recall recall, ToolCatalog toolCatalog, ToolRunner toolRunner, UsageStore usage, Learner learner, TimeProvider time)
+internal sealed class AgentLoop(
+    ChatPipeline models, Recall recall, ToolCatalog toolCatalog, ToolRunner toolRunner, UsageStore usage, Learner learner, RunCheckpoints checkpoints,
+    TimeProvider time)
 {
     private static readonly TimeSpan SettleTimeout = TimeSpan.FromSeconds(5);
 
@@ -21,17 +23,9 @@ internal sealed class AgentLoop(ChatPipeline models, Recall recall, ToolCatalog 
     {
         using var span = StartSpan(run);
         var startedAt = time.GetTimestamp();
-        var model = models.Open(run.Agent, run.Model);
-        var noting = learner.NoteAsync(run, model.IsOffline, ct);
-        var recalled = await recall.RunAsync(run, ct);
-        await writer.EmitAsync(recalled.ToEvent(), ct);
-        var noted = await noting;
-        if (noted.Count > 0)
-            await writer.EmitAsync(new MemoryStored { Count = noted.Count }, ct);
-
-        var turn = new Turn(run, recalled, noted, model, toolCatalog.Open(run, writer));
-        var answer = new AnswerStream(Filter(turn.Prompt, run), turn.Prompt.Sources.Passages, writer);
-        await ReserveAsync(turn, ct);
+        var (turn, answer) = run.Checkpoint is { } checkpoint
+            ? await ResumeAsync(run, TurnCheckpoint.Parse(checkpoint), writer, ct)
+            : await BeginAsync(run, writer, ct);
         try
         {
             var step = NextStep.After(turn.State, run.Agent.Limits);
@@ -53,14 +47,44 @@ internal sealed class AgentLoop(ChatPipeline models, Recall recall, ToolCatalog 
         }
 
         await writer.EmitAsync(turn.Usage, ct);
-        await learner.QueueAsync(run, writer.Text, model.IsOffline, ct);
+        await learner.QueueAsync(run, writer.Text, turn.Model.IsOffline, ct);
         Telemetry.InvokeAgentDuration.Record(time.GetElapsedTime(startedAt).TotalSeconds, new TagList { { Telemetry.Tags.AgentName, run.Agent.Slug } });
+    }
+
+    private async Task<(Turn Turn, AnswerStream Answer)> BeginAsync(RunContext run, RunWriter writer, CancellationToken ct)
+    {
+        var model = models.Open(run.Agent, run.Model);
+        var noting = learner.NoteAsync(run, model.IsOffline, ct);
+        var recalled = await recall.RunAsync(run, ct);
+        await writer.EmitAsync(recalled.ToEvent(), ct);
+        var noted = await noting;
+        if (noted.Count > 0)
+            await writer.EmitAsync(new MemoryStored { Count = noted.Count }, ct);
+        var turn = new Turn(run, recalled, noted, model, toolCatalog.Open(run, writer));
+        await ReserveAsync(turn, ct);
+        return (turn, new AnswerStream(Filter(turn.Prompt, run), turn.Prompt.Sources.Passages, writer));
+    }
+
+    /// <summary>The run waited for a person when its process ended: its turn goes on with the tools that were asked for.</summary>
+    private async Task<(Turn Turn, AnswerStream Answer)> ResumeAsync(RunContext run, TurnCheckpoint from, RunWriter writer, CancellationToken ct)
+    {
+        var turn = new Turn(run, from.Recalled, from.Noted, models.Open(run.Agent, run.Model), toolCatalog.Open(run, writer));
+        turn.Restore(from);
+        var answer = new AnswerStream(Filter(turn.Prompt, run), turn.Prompt.Sources.Passages, writer);
+        await answer.ReplayAsync(from.Said, ct);
+        return (turn, answer);
     }
 
     private async Task<NextStep> CallModelAsync(Turn turn, AnswerStream answer, bool withTools, CancellationToken ct)
     {
         if (turn.TakeCompaction() is { } compacted)
             await turn.Tools.Writer.EmitAsync(compacted, ct);
+        foreach (var added in turn.Tools.Writer.Additions.Take())
+        {
+            turn.Add(added);
+            await turn.Tools.Writer.EmitAsync(new ContextAdded { Context = added }, ct);
+        }
+
         turn.BeginStep();
         var limits = turn.Tools.Run.Agent.Limits;
         var startedAt = time.GetTimestamp();
@@ -99,6 +123,7 @@ internal sealed class AgentLoop(ChatPipeline models, Recall recall, ToolCatalog 
 
     private async Task<NextStep> RunToolsAsync(Turn turn, int allowed, CancellationToken ct)
     {
+        turn.Tools.Park = token => checkpoints.SaveAsync(turn.Tools.Run, turn.Checkpoint().ToJson(), token);
         turn.AddResults(await toolRunner.RunAsync(turn.Tools, turn.PendingCalls, allowed, ct), allowed);
         return NextStep.AfterTools(turn.State, turn.Tools.Run.Agent.Limits);
     }
@@ -106,7 +131,7 @@ internal sealed class AgentLoop(ChatPipeline models, Recall recall, ToolCatalog 
     private async Task ReserveAsync(Turn turn, CancellationToken ct)
     {
         var run = turn.Tools.Run;
-        if (!turn.Model.IsOffline && !await usage.TryReserveAsync(run.OwnerId, run.RunId, run.Model, turn.Prompt.EstimatedTokens + run.Agent.Limits.OutputTokens, ct))
+        if (!turn.Model.IsOffline && !await usage.TryReserveAsync(PayerOf(run), run.RunId, run.Model, turn.Prompt.EstimatedTokens + run.Agent.Limits.OutputTokens, ct))
             throw new RunFailedException("budget_exhausted", "The account's budget for models is used up for now.", StatusCodes.Status429TooManyRequests, TimeSpan.FromHours(1));
     }
 
@@ -118,8 +143,10 @@ internal sealed class AgentLoop(ChatPipeline models, Recall recall, ToolCatalog 
         var run = turn.Tools.Run;
         var used = turn.Usage;
         using var limit = new CancellationTokenSource(SettleTimeout, time);
-        await usage.SettleAsync(run.OwnerId, run.RunId, run.Model, used.InputTokens, used.OutputTokens, used.Cost, limit.Token);
+        await usage.SettleAsync(PayerOf(run), run.RunId, run.Model, used.InputTokens, used.OutputTokens, used.Cost, limit.Token);
     }
+
+    private static Payer PayerOf(RunContext run) => new(run.Asker ?? run.OwnerId, run.KeyId);
 
     private static AnswerFilter Filter(Prompt prompt, RunContext run) =>
         new(prompt.Instructions, [run.Question, .. run.History.Where(t => t.Role == Contracts.Chat.ChatRole.User).Select(t => t.Content)]);

@@ -1,6 +1,8 @@
 using AgentFlow.ApiService.Context;
 using AgentFlow.ApiService.Learning;
 using AgentFlow.ApiService.Models;
+using AgentFlow.ApiService.Documents;
+using AgentFlow.ApiService.Rooms;
 using AgentFlow.ApiService.Runs;
 using AgentFlow.ApiService.Tools;
 using AgentFlow.ApiService.Tools.BuiltIn;
@@ -21,6 +23,16 @@ internal static class AgentRegistration
     {
         services.AddModels();
         services.AddRecall();
+        services.AddSingleton<SearchDocuments>(provider =>
+        {
+            var (own, common) = (provider.GetRequiredService<DocumentSearch>(), provider.GetRequiredService<RoomDocuments>());
+            return (run, query, topK, ct) =>
+            {
+                var agent = run.Agent.Retrieval;
+                var passages = new PassageQuery(query, topK) { Collections = agent.Collections.Count > 0 ? agent.Collections : null, Rerank = agent.Rerank };
+                return run.IsRoom ? common.SearchAsync(new(run.OwnerId.Value), passages, ct) : own.SearchAsync(run.OwnerId, passages, ct);
+            };
+        });
         services.AddTools();
         services.AddServiceHttpClient<MemoryClient>("memory", MemoryTimeout).RemoveAllLoggers();
         services.AddSingleton<Learner>();

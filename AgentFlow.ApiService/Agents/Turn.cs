@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Json;
 using AgentFlow.ApiService.Context;
 using AgentFlow.ApiService.Models;
 using AgentFlow.ApiService.Runs;
@@ -19,6 +20,8 @@ internal sealed class Turn
     private readonly IReadOnlyList<string> _noted;
     private readonly List<ChatMessage> _messages;
     private readonly StringBuilder _text = new();
+    private readonly StringBuilder _said = new();
+    private readonly List<ChatMessage> _added = [];
     private readonly List<FunctionCallContent> _pending = [];
     private readonly int _toolTokens;
     private HistoryCompacted? _compaction;
@@ -27,6 +30,7 @@ internal sealed class Turn
     private int _steps;
     private int _toolCalls;
     private int _brokenCalls;
+    private int _callsBefore;
     private bool _isStepAccounted;
     private long _inputTokens;
     private long _outputTokens;
@@ -73,8 +77,51 @@ internal sealed class Turn
             Cost = _cost,
         };
 
+    /// <summary>Where the turn stands before its tools run.</summary>
+    public TurnCheckpoint Checkpoint() => new()
+    {
+        Memories = _recalled.Memories,
+        Chunks = _recalled.Chunks,
+        Degraded = _recalled.Degraded,
+        Noted = _noted,
+        PromptTokens = _promptTokens,
+        Messages = [.. _messages.Skip(Prompt.Messages.Count)],
+        Pending = [.. _pending],
+        CallsBefore = _callsBefore,
+        Said = _said.ToString(),
+        Text = _text.ToString(),
+        Steps = _steps,
+        ToolCalls = _toolCalls,
+        BrokenCalls = _brokenCalls,
+        InputTokens = _inputTokens,
+        OutputTokens = _outputTokens,
+        Cost = _cost,
+        ModelTime = ModelTime,
+        ReadUntrustedText = Tools.ReadUntrustedText,
+    };
+
+    /// <summary>Goes on where another process was; the prompt is assembled anew from what it was assembled from.</summary>
+    public void Restore(TurnCheckpoint from)
+    {
+        _promptTokens = from.PromptTokens;
+        Prompt = Assemble() ?? throw new InvalidOperationException("The prompt fitted before.");
+        _compaction = null;
+        _messages.Clear();
+        _messages.AddRange([.. Prompt.Messages, .. from.Messages]);
+        _pending.AddRange(from.Pending);
+        _text.Append(from.Text);
+        _said.Append(from.Said);
+        (_steps, _toolCalls, _brokenCalls, _callsBefore) = (from.Steps, from.ToolCalls, from.BrokenCalls, from.CallsBefore);
+        (_inputTokens, _outputTokens, _cost, _isStepAccounted) = (from.InputTokens, from.OutputTokens, from.Cost, true);
+        (ModelTime, HasAnswered) = (from.ModelTime, from.Said.Length > 0);
+        Tools.ReadUntrustedText = from.ReadUntrustedText;
+        Tools.ResumedAfterCalls = from.CallsBefore;
+    }
+
     public void BeginStep()
     {
+        Tools.ResumedAfterCalls = null;
+        _callsBefore = Tools.Writer.CallsBegun;
         _steps++;
         _isStepAccounted = false;
         _text.Clear();
@@ -94,6 +141,15 @@ internal sealed class Turn
         _pending.Clear();
     }
 
+    /// <summary>What was handed in while the run goes on: quoted, and not to be trusted.</summary>
+    public void Add(JsonElement context)
+    {
+        var message = PromptAssembly.Addition(_run, context);
+        _added.Add(message);
+        _messages.Add(message);
+        Tools.ReadUntrustedText = true;
+    }
+
     public ChatOptions Options(bool withTools) => new()
     {
         Instructions = Prompt.Instructions,
@@ -110,6 +166,7 @@ internal sealed class Turn
             case TextContent text:
                 HasAnswered = true;
                 _text.Append(text.Text);
+                _said.Append(text.Text);
                 break;
             case FunctionCallContent call:
                 _pending.Add(call);
@@ -135,7 +192,7 @@ internal sealed class Turn
             return false;
         Prompt = shorter;
         _messages.Clear();
-        _messages.AddRange(shorter.Messages);
+        _messages.AddRange([.. shorter.Messages, .. _added]);
         _steps--;
         return true;
     }

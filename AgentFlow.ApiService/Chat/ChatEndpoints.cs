@@ -29,7 +29,7 @@ internal static class ChatEndpoints
         ChatRequest body, Caller caller, RunStarter starter, RunStreams streams, Answers answers, [FromHeader(Name = "Idempotency-Key")] string? idempotencyKey,
         CancellationToken ct)
     {
-        var request = ChatValidation.Accept(body, caller.Owner, idempotencyKey);
+        var request = ChatValidation.Accept(body, caller.Owner, idempotencyKey) with { KeyId = caller.KeyId };
         var begun = answers.Begin();
         var ticket = await starter.StartAsync(request, ct);
         return body.Stream
@@ -40,7 +40,7 @@ internal static class ChatEndpoints
     private static async Task<IResult> Query(
         QueryRequest body, Caller caller, RunStarter starter, Answers answers, [FromHeader(Name = "Idempotency-Key")] string? idempotencyKey, CancellationToken ct)
     {
-        var request = ChatValidation.Accept(body, caller.Owner, idempotencyKey);
+        var request = ChatValidation.Accept(body, caller.Owner, idempotencyKey) with { KeyId = caller.KeyId };
         var begun = answers.Begin();
         var ticket = await starter.StartAsync(request, ct);
         return TypedResults.Ok(await answers.WaitAsync(request, ticket, begun, OnDisconnect.Continue, ct));

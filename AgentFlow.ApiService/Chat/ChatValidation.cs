@@ -94,7 +94,7 @@ internal static class ChatValidation
         return [.. turns.SkipLast(1)];
     }
 
-    private static void CheckContext(JsonElement? context)
+    public static void CheckContext(JsonElement? context)
     {
         if (context is not { } value)
             return;

@@ -24,13 +24,13 @@ internal sealed class Conversations(Database database)
     private const string SelectOne = $"select c.id, c.title, c.agent, c.created_at, c.updated_at, {ActiveRun} from conversations c where c.id = $1 and c.is_kept";
 
     private const string SelectMessages = """
-        select m.id, m.parent_id, m.role, m.content, m.author, m.run_id, m.status, m.details::text, m.created_at, m.position
+        select m.id, m.parent_id, m.role, m.content, m.author, m.run_id, m.status, m.details::text, m.created_at, m.position, m.author_id
         from messages m where m.conversation_id = $1 and m.position > $2 order by m.position limit $3
         """;
 
     private const string SelectNewest = """
         select * from (
-            select m.id, m.parent_id, m.role, m.content, m.author, m.run_id, m.status, m.details::text, m.created_at, m.position
+            select m.id, m.parent_id, m.role, m.content, m.author, m.run_id, m.status, m.details::text, m.created_at, m.position, m.author_id
             from messages m where m.conversation_id = $1 and ($2 = 0 or m.position < $2) order by m.position desc limit $3
         ) newest order by position
         """;
@@ -132,6 +132,7 @@ internal sealed class Conversations(Database database)
             Role = (ChatRole)reader.GetInt16(2),
             Content = reader.GetString(3),
             Author = reader.NullableString(4),
+            AuthorId = reader.NullableGuid(10) is { } author ? new OwnerId(author) : null,
             RunId = reader.NullableGuid(5) is { } run ? new RunId(run) : null,
             Status = (RunStatus)reader.GetInt16(6),
             Citations = details.Citations,

@@ -48,6 +48,10 @@ internal sealed class MemoryClient(HttpClient http, InternalTokens tokens)
         return true;
     }
 
+    /// <summary>Everything that the owner keeps about one subject, from every place.</summary>
+    public Task<ErasureReceipt> EraseAsync(OwnerId owner, MemoryScope subject, CancellationToken ct) =>
+        SendAsync<ErasureReceipt>(HttpMethod.Post, "/api/subjects/erase", owner, WriteScope, subject, ct);
+
     private static JsonElement Filter(MemorySubjects subjects) => JsonSerializer.SerializeToElement(new JsonObject
     {
         ["OR"] = new JsonArray(

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using System.Text.Json;
 using System.Text.RegularExpressions;
 using AgentFlow.ApiService.Runs;
 using AgentFlow.Contracts.Chat;
@@ -30,7 +31,7 @@ internal static partial class PromptAssembly
     {
         var passages = Passages(run, recalled);
         var instructions = (run.Agent.Instructions ?? "") + CitationRules;
-        var mark = run.RunId.Value.ToString("N")[^10..];
+        var mark = Mark(run);
         var plan = ContextBudget.Plan(
             tokens,
             TokenEstimate.Of(instructions) + TokenEstimate.Of(run.Question) + TokenEstimate.Of(run.Context?.GetRawText() ?? "")
@@ -59,6 +60,15 @@ internal static partial class PromptAssembly
 
     public static int Cost(string instructions, IEnumerable<ChatMessage> messages) =>
         TokenEstimate.Of(instructions) + messages.Sum(m => TokenEstimate.Of(m.Text) + TokenEstimate.PerMessage);
+
+    /// <summary>What an application adds while the run goes on, quoted as the context that came with the question.</summary>
+    public static ChatMessage Addition(RunContext run, JsonElement context)
+    {
+        var mark = Mark(run);
+        return new(AIRole.User, $"<data {mark}>\nContext added by the application:\n{context.GetRawText()}\n</data {mark}>");
+    }
+
+    private static string Mark(RunContext run) => run.RunId.Value.ToString("N")[^10..];
 
     private static IReadOnlyList<Passage> Passages(RunContext run, Recalled recalled) => run.SelectedText is { } selected
         ? [Passage.OfSelection(selected)]
@@ -89,7 +99,7 @@ internal static partial class PromptAssembly
     private static string UserMessage(RunContext run, IReadOnlyList<Passage> passages, IReadOnlyList<RecalledMemory> memories, string mark)
     {
         if (passages.Count == 0 && memories.Count == 0 && run.Context is null)
-            return run.Question;
+            return Speaker.Sign(run.Author, run.Question);
         var text = new StringBuilder();
         text.Append("<data ").Append(mark).Append(">\n");
         foreach (var passage in passages)
@@ -109,7 +119,7 @@ internal static partial class PromptAssembly
         text.Append("</data ").Append(mark).Append(">\n\n");
         if (run.SelectedText is not null)
             text.Append("Answer from the selected text [1] alone.\n\n");
-        return text.Append(run.Question).ToString();
+        return text.Append(Speaker.Sign(run.Author, run.Question)).ToString();
     }
 
     [GeneratedRegex(@" ?\[\d{1,3}\]", RegexOptions.CultureInvariant, 1000)]

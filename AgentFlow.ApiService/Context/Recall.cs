@@ -9,8 +9,8 @@ using AgentFlow.ServiceDefaults.Settings;
 
 namespace AgentFlow.ApiService.Context;
 
-/// <summary>Searches what an owner may read, within what the agent is limited to; the documents area provides it.</summary>
-internal delegate Task<DocumentSearchResponse> SearchDocuments(OwnerId owner, string query, int topK, RetrievalSettings agent, CancellationToken ct);
+/// <summary>Searches what a run may quote, within what its agent is limited to: its owner's documents, or those that everybody in its room may read.</summary>
+internal delegate Task<DocumentSearchResponse> SearchDocuments(RunContext run, string query, int topK, CancellationToken ct);
 
 /// <summary>Section <c>Recall</c>.</summary>
 internal sealed class RecallOptions
@@ -94,7 +94,7 @@ internal sealed partial class Recall(
         span?.SetTag(Telemetry.Tags.DataSource, "documents");
         try
         {
-            var found = await documents(run.OwnerId, run.Question, run.TopK ?? run.Agent.Retrieval.TopK, run.Agent.Retrieval, ct);
+            var found = await documents(run, run.Question, run.TopK ?? run.Agent.Retrieval.TopK, ct);
             if (found.Degraded is { Count: > 0 } parts)
                 AddDegraded(degraded, "documents", $"{string.Join(", ", parts)} did not answer");
             return [.. found.Items.Select(h => new RecalledChunk(h.DocumentId, h.ChunkId, h.DocumentName, h.Start, h.End, h.Text, h.Score, h.Page))];

@@ -49,12 +49,6 @@ internal static class DocumentRegistration
         services.AddPublicFetch();
         services.AddIndexOutbox<ChunkOutbox>();
         services.AddTaskHandler<DocumentIngestion>();
-        services.AddSingleton<SearchDocuments>(provider =>
-        {
-            var search = provider.GetRequiredService<DocumentSearch>();
-            return (owner, query, topK, agent, ct) => search.SearchAsync(
-                owner, new PassageQuery(query, topK) { Collections = agent.Collections.Count > 0 ? agent.Collections : null, Rerank = agent.Rerank }, ct);
-        });
         return services;
     }
 }

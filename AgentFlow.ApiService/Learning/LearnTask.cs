@@ -7,11 +7,12 @@ using AgentFlow.ServiceDefaults.Queue;
 namespace AgentFlow.ApiService.Learning;
 
 /// <summary>One turn to learn from. An empty answer: only what the user said counts.</summary>
-internal sealed record LearnInput(ConversationId ConversationId, MessageId MessageId, string Agent, string Question, string Answer);
+/// <param name="Author">In a room, who asked.</param>
+internal sealed record LearnInput(ConversationId ConversationId, MessageId MessageId, string Agent, string Question, string Answer, string? Author = null);
 
 /// <summary>
-/// Background work of kind <c>learn</c>: facts about the user go to user scope, about the work at hand to session scope. Agent scope is
-/// written by an explicit tool only. The memory service recognises what it knows already, so a repeated attempt changes nothing.
+/// Background work of kind <c>learn</c>: facts about the user go to user scope, about the work at hand to session scope. In a room, whose
+/// people are several, everything goes to the room's session. Agent scope is written by an explicit tool only. The memory service recognises what it knows already, so a repeated attempt changes nothing.
 /// </summary>
 internal sealed class LearnTask(MemoryClient memories) : ITaskHandler
 {
@@ -23,7 +24,9 @@ internal sealed class LearnTask(MemoryClient memories) : ITaskHandler
     {
         var input = context.Input.Deserialize<LearnInput>(ContractJson.Options) ?? throw new TaskFailedException("The task has no input.");
         var owner = new OwnerId(context.OwnerId);
-        var user = await memories.AddAsync(owner, UserFacts(owner, input.Question, input.MessageId, MemoryTrust.Inferred), ct);
+        var user = input.Author is null
+            ? await memories.AddAsync(owner, UserFacts(owner, input.Question, input.MessageId, MemoryTrust.Inferred), ct)
+            : await memories.AddAsync(owner, RoomFacts(input.ConversationId, input.Author, input.Question, input.MessageId, MemoryTrust.Inferred), ct);
         var session = input.Answer.Length == 0 ? null : await memories.AddAsync(owner, SessionFacts(input), ct);
         return JsonSerializer.SerializeToElement(new { user = user.Items.Count, session = session?.Items.Count ?? 0 }, ContractJson.Options);
     }
@@ -38,9 +41,19 @@ internal sealed class LearnTask(MemoryClient memories) : ITaskHandler
         Trust = trust,
     };
 
+    /// <summary>What somebody says in a room is kept with his name, for the room alone.</summary>
+    public static AddMemoryRequest RoomFacts(ConversationId conversation, string author, string said, MessageId message, MemoryTrust trust) => new()
+    {
+        Messages = [new MemoryMessage("user", said, author)],
+        SessionId = conversation.ToString(),
+        Infer = true,
+        Source = $"message:{message}",
+        Trust = trust,
+    };
+
     private static AddMemoryRequest SessionFacts(LearnInput input) => new()
     {
-        Messages = [new MemoryMessage("user", input.Question), new MemoryMessage("assistant", input.Answer)],
+        Messages = [new MemoryMessage("user", input.Question, input.Author), new MemoryMessage("assistant", input.Answer)],
         SessionId = input.ConversationId.ToString(),
         Infer = true,
         Source = $"message:{input.MessageId}",

@@ -29,7 +29,10 @@ internal sealed partial class Learner(MemoryClient memories, DurableQueue queue,
         using var linked = CancellationTokenSource.CreateLinkedTokenSource(ct, deadline.Token);
         try
         {
-            var added = await memories.AddAsync(run.OwnerId, LearnTask.UserFacts(run.OwnerId, Cut(run.Question), run.UserMessageId, trust: MemoryTrust.User), linked.Token);
+            var facts = run.Author is { } author
+                ? LearnTask.RoomFacts(run.ConversationId, author, Cut(run.Question), run.UserMessageId, MemoryTrust.User)
+                : LearnTask.UserFacts(run.OwnerId, Cut(run.Question), run.UserMessageId, MemoryTrust.User);
+            var added = await memories.AddAsync(run.OwnerId, facts, linked.Token);
             return [.. added.Items.Where(i => i.Event is MemoryChange.Added or MemoryChange.Superseded or MemoryChange.Updated).Select(i => i.Text)];
         }
         catch (Exception e) when (e is HttpRequestException or JsonException or IOException || (e is OperationCanceledException && !ct.IsCancellationRequested))
@@ -48,7 +51,7 @@ internal sealed partial class Learner(MemoryClient memories, DurableQueue queue,
 
     private Task EnqueueAsync(RunContext run, string answer, CancellationToken ct) => queue.EnqueueAsync(
         new QueuedTask(run.OwnerId.Value, LearnTask.TaskKind, JsonSerializer.SerializeToElement(
-            new LearnInput(run.ConversationId, run.UserMessageId, run.Agent.Slug, Cut(run.Question), Cut(answer)), ContractJson.Options))
+            new LearnInput(run.ConversationId, run.UserMessageId, run.Agent.Slug, Cut(run.Question), Cut(answer), run.Author), ContractJson.Options))
         {
             DedupKey = run.RunId.ToString(),
         },

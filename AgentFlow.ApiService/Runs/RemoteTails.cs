@@ -9,14 +9,18 @@ namespace AgentFlow.ApiService.Runs;
 /// Follows runs that another process executes, for the readers of this one: one query for all of them, when a notification says
 /// that there is news, and in any case twice a second.
 /// </summary>
-internal sealed partial class RemoteTails(RunStore store, LocalRuns local, Notifications notifications, TimeProvider time, ILogger<RemoteTails> logger)
+internal sealed partial class RemoteTails(RunStore store, LocalRuns local, RunInbox inbox, Notifications notifications, TimeProvider time, ILogger<RemoteTails> logger)
     : BackgroundService
 {
+    /// <summary>Another process was handed something for a run of somebody's.</summary>
+    public const string AddedMessage = "added";
+
     private const string StopPrefix = "stop:";
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(500);
 
     private readonly ConcurrentDictionary<RunId, Followed> _followed = new();
     private readonly SemaphoreSlim _news = new(0, 1);
+    private int _additions;
 
     /// <summary>What another process is told to stop a run at once.</summary>
     public static string StopMessage(RunId run) => $"{StopPrefix}{run}";
@@ -78,6 +82,8 @@ internal sealed partial class RemoteTails(RunStore store, LocalRuns local, Notif
 
     private async Task PollAsync(CancellationToken ct)
     {
+        if (Interlocked.Exchange(ref _additions, 0) > 0)
+            await inbox.TakeAsync(ct);
         var followed = _followed.ToArray();
         if (followed.Length == 0)
             return;
@@ -99,6 +105,8 @@ internal sealed partial class RemoteTails(RunStore store, LocalRuns local, Notif
             return;
         }
 
+        if (text == AddedMessage)
+            Interlocked.Exchange(ref _additions, 1);
         Wake();
     }
 

@@ -2,14 +2,30 @@ using AgentFlow.Contracts.Runs;
 
 namespace AgentFlow.ApiService.Runs;
 
-/// <summary>Closes the log of a run whose process died: <c>run.interrupted</c> with what had been said. The run is not executed again.</summary>
-internal sealed partial class RunCloser(RunStore store, RunLog log, LocalRuns local, ILogger<RunCloser> logger)
+/// <summary>
+/// What becomes of a run whose process died. Its log is closed by <c>run.interrupted</c> with what had been said, and the run is not
+/// executed again; but one that was waiting for a person goes on waiting, here.
+/// </summary>
+internal sealed partial class RunCloser(
+    RunStore store, RunLog log, LocalRuns local, RunCheckpoints checkpoints, RunExecutor executor, ILogger<RunCloser> logger)
 {
     private const int PageSize = 1_000;
 
     public async Task CloseAsync(AdoptedRun adopted, CancellationToken ct)
     {
-        var (written, lastSeq) = await ReplayAsync(adopted, ct);
+        var events = await ReplayAsync(adopted, ct);
+        var lastSeq = events.Count == 0 ? 0 : events[^1].Seq;
+        if (adopted.Status == RunStatus.AwaitingApproval && await checkpoints.FindAsync(adopted.OwnerId, adopted.RunId, ct) is { } context)
+        {
+            var waiting = new RunHandle(adopted.RunId, adopted.OwnerId, adopted.ConversationId, adopted.Fence, lastSeq);
+            executor.Start(new(waiting, context, IsQueued: false, default, events));
+            LogGoesOn(adopted.RunId.Value, lastSeq);
+            return;
+        }
+
+        var written = new RunWriter(adopted.RunId, (_, _) => ValueTask.CompletedTask);
+        foreach (var evt in events)
+            written.Restore(evt);
         using var run = new RunHandle(adopted.RunId, adopted.OwnerId, adopted.ConversationId, adopted.Fence, lastSeq);
         local.Add(run);
         try
@@ -25,20 +41,20 @@ internal sealed partial class RunCloser(RunStore store, RunLog log, LocalRuns lo
     }
 
     /// <summary>What the dead process had committed, read after the fence went up, so that nothing can follow it.</summary>
-    private async Task<(RunWriter Written, long LastSeq)> ReplayAsync(AdoptedRun adopted, CancellationToken ct)
+    private async Task<List<RunEvent>> ReplayAsync(AdoptedRun adopted, CancellationToken ct)
     {
-        var written = new RunWriter(adopted.RunId, (_, _) => ValueTask.CompletedTask);
-        var lastSeq = 0L;
+        var events = new List<RunEvent>();
         while (true)
         {
-            var page = await store.ReadEventsAsync(adopted.OwnerId, adopted.RunId, lastSeq, PageSize, ct);
-            foreach (var evt in page)
-                await written.EmitAsync(evt.Parse(), ct);
-            lastSeq = page.Count == 0 ? lastSeq : page[^1].Seq;
+            var page = await store.ReadEventsAsync(adopted.OwnerId, adopted.RunId, events.Count == 0 ? 0 : events[^1].Seq, PageSize, ct);
+            events.AddRange(page.Select(evt => evt.Parse()));
             if (page.Count < PageSize)
-                return (written, lastSeq);
+                return events;
         }
     }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Run {RunId} lost its process while it waited for a person after event {LastSeq}; it goes on here")]
+    private partial void LogGoesOn(Guid runId, long lastSeq);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Run {RunId} lost its process after event {LastSeq} and was closed as interrupted")]
     private partial void LogClosed(Guid runId, long lastSeq);

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using AgentFlow.ApiService.Agents;
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Chat;
@@ -40,6 +41,22 @@ internal sealed record RunContext
 
     /// <summary>Somebody watches the words arrive; false for a request that takes one JSON, which the built-in model does not slow down for.</summary>
     public bool IsStreamed { get; init; } = true;
+
+    /// <summary>The account that asked and pays; the owner itself outside rooms.</summary>
+    public OwnerId? Asker { get; init; }
+
+    /// <summary>The API key that asked; null for a signed-in person.</summary>
+    public ApiKeyId? KeyId { get; init; }
+
+    /// <summary>Who asked, in a room; null elsewhere.</summary>
+    public string? Author { get; init; }
+
+    /// <summary>Several people read the answer: the owner is the room, and nothing of a single person's is recalled or learnt.</summary>
+    [JsonIgnore]
+    public bool IsRoom => Author is not null;
+
+    /// <summary>Set for a run that waited for a person when its process ended: the agent goes on from here.</summary>
+    public JsonElement? Checkpoint { get; init; }
 
     /// <summary>False for a request that brought its whole history along and whose messages are not stored.</summary>
     public bool IsKept { get; init; } = true;

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using AgentFlow.Contracts;
 using AgentFlow.ServiceDefaults.Postgres;
 
@@ -17,6 +18,13 @@ internal sealed class RunControl(RunStore store, LocalRuns local, Notifications 
         else
             await store.AskToStopAsync(owner, id, batch => notifications.Notify(batch, RunLog.Topic, RemoteTails.StopMessage(id)), ct);
     }
+
+    /// <summary>Hands the run something more, wherever it is executed. The caller has seen that the run is the owner's.</summary>
+    /// <returns>False when the run has ended, or has taken as much as it may.</returns>
+    public Task<bool> AddContextAsync(OwnerId owner, RunId id, JsonElement context, CancellationToken ct) =>
+        local.TryFind(id, out var run) && run.OwnerId == owner
+            ? Task.FromResult(run.Additions.TryAdd(context))
+            : store.AddContextAsync(owner, id, context, batch => notifications.Notify(batch, RunLog.Topic, RemoteTails.AddedMessage), ct);
 
     /// <summary>Stops all runs of a conversation, the waiting ones first, so that none of them starts in between, and waits a moment for their ends.</summary>
     public async Task StopAllAsync(OwnerId owner, ConversationId conversation, CancellationToken ct)

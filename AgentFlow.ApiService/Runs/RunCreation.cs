@@ -40,7 +40,7 @@ internal sealed class RunCreation(Database database)
         {
             batch.Add(SelectConversation, [conversation.Value])
                 .Add(SelectOpenRuns, [conversation.Value])
-                .Add(RunStore.SelectBranch, [conversation.Value, request.ParentMessageId?.Value, maxBranch]);
+                .Add(request.Author is null ? RunStore.SelectBranch : RunStore.SelectRecent, [conversation.Value, request.ParentMessageId?.Value, maxBranch]);
         }
 
         return batch.ReadAsync((reader, token) => ReadStateAsync(reader, request, token), ct);
@@ -65,7 +65,9 @@ internal sealed class RunCreation(Database database)
         batch.Add(InsertRun, [
             context.RunId.Value, owner, conversation, context.UserMessageId.Value, context.MessageId.Value, context.Agent.Slug, context.Model, status, hostId,
             request.Idempotency?.Key, request.Idempotency?.RequestHash, Input(request)]);
-        return batch.Add(InsertEvent, [context.RunId.Value, first.Seq, owner, first.Type, first.Data]).ExecuteAsync(ct);
+        batch.Add(InsertEvent, [context.RunId.Value, first.Seq, owner, first.Type, first.Data]);
+        request.Announce?.Invoke(batch, plan);
+        return batch.ExecuteAsync(ct);
     }
 
     private static string? Input(RunRequest request) => request is { SelectedText: null, Context: null, TopK: null }

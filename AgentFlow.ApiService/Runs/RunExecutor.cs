@@ -13,7 +13,8 @@ namespace AgentFlow.ApiService.Runs;
 /// <param name="Context">Without a history if the run has to wait for another one.</param>
 /// <param name="IsQueued">True when the conversation is busy.</param>
 /// <param name="Parent">The request's trace, so that the run's own hangs below it.</param>
-internal sealed record RunWork(RunHandle Run, RunContext Context, bool IsQueued, ActivityContext Parent);
+/// <param name="Before">What is in the log already, of a run that goes on after its process ended.</param>
+internal sealed record RunWork(RunHandle Run, RunContext Context, bool IsQueued, ActivityContext Parent, IReadOnlyList<RunEvent>? Before = null);
 
 /// <summary>
 /// Executes runs, independent of the requests that started them: many at once, each a task that holds neither a thread nor a
@@ -92,11 +93,18 @@ internal sealed partial class RunExecutor(
         await Task.Yield();
         var run = work.Run;
         using var activity = Telemetry.Source.StartActivity("run", ActivityKind.Internal, work.Parent);
-        var writer = new RunWriter(run.RunId, (evt, ct) => log.AppendAsync(run, evt, ct));
+        var writer = new RunWriter(run.RunId, (evt, ct) => log.AppendAsync(run, evt, ct)) { Additions = run.Additions };
         run.Written = writer;
+        foreach (var evt in work.Before ?? [])
+            writer.Restore(evt);
         try
         {
-            var terminal = await RunAsync(work, writer);
+            if (await RunAsync(work, writer) is not { } terminal)
+            {
+                LogParked(run.RunId.Value);
+                return;
+            }
+
             await log.EndAsync(run, terminal, RunOutcome.Of(terminal, writer), CancellationToken.None);
             LogEnded(run.RunId.Value, StoredEvent.TypeOf(terminal));
         }
@@ -110,7 +118,11 @@ internal sealed partial class RunExecutor(
         }
     }
 
-    private async Task<RunEvent> RunAsync(RunWork work, RunWriter writer)
+    /// <summary>Taken over a moment ago, and nothing was done yet: the next process may as well.</summary>
+    private static bool IsUntouched(RunWork work) => work.Before is [.., var last] && work.Run.Tail.LastSeq == last.Seq;
+
+    /// <returns>The run's last event; null when it waits for a person, and whoever adopts it goes on.</returns>
+    private async Task<RunEvent?> RunAsync(RunWork work, RunWriter writer)
     {
         var run = work.Run;
         try
@@ -118,6 +130,10 @@ internal sealed partial class RunExecutor(
             var context = work.IsQueued ? await turns.WaitAsync(work, log, run.Stopping) : work.Context;
             await agent(context, writer, run.Stopping);
             return new RunCompleted { MessageId = context.MessageId, Text = writer.Text };
+        }
+        catch (OperationCanceledException) when (run.Reason == StopReason.Draining && (writer.IsParked || IsUntouched(work)))
+        {
+            return null;
         }
         catch (OperationCanceledException) when (run.Stopping.IsCancellationRequested)
         {
@@ -145,6 +161,9 @@ internal sealed partial class RunExecutor(
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Run {RunId} ended: {End}")]
     private partial void LogEnded(Guid runId, string end);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Run {RunId} waits for a person and is left to another process")]
+    private partial void LogParked(Guid runId);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Run {RunId} failed: {Code}")]
     private partial void LogFailed(Exception error, Guid runId, string code);

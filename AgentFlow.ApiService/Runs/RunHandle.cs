@@ -37,6 +37,9 @@ internal sealed class RunHandle : IDisposable
 
     public RunTail Tail { get; }
 
+    /// <summary>What was handed in while the run goes on.</summary>
+    public RunAdditions Additions { get; } = new();
+
     /// <summary>The newest event that was handed to a transaction; touched by the log's writer alone.</summary>
     public long LastSeq { get; set; }
 

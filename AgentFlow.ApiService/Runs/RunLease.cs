@@ -1,4 +1,5 @@
 using AgentFlow.Contracts;
+using AgentFlow.Contracts.Runs;
 using AgentFlow.ServiceDefaults.Postgres;
 using Microsoft.Extensions.Options;
 using Npgsql;
@@ -11,7 +12,7 @@ namespace AgentFlow.ApiService.Runs;
 /// and for thousands; the fence of each run keeps out a process that only seemed dead.
 /// </summary>
 internal sealed partial class RunLease(
-    Database database, LocalRuns local, RunCloser closer, RunStore store, IOptions<RunsOptions> options, TimeProvider time, ILogger<RunLease> logger)
+    Database database, LocalRuns local, RunInbox inbox, RunCloser closer, RunStore store, IOptions<RunsOptions> options, TimeProvider time, ILogger<RunLease> logger)
     : BackgroundService
 {
     private const string Register = "insert into run_hosts (id, lease_until) values ($1, now() + $2::interval)";
@@ -33,7 +34,7 @@ internal sealed partial class RunLease(
         where r.ended_at is null and exists (select from run_hosts me where me.id = $1)
           and (not exists (select from run_hosts h where h.id = r.host_id)
                or (r.host_id = $1 and r.id <> all($2::uuid[]) and r.created_at < now() - $3::interval))
-        returning r.id, r.owner_id, r.conversation_id, r.fence
+        returning r.id, r.owner_id, r.conversation_id, r.fence, r.status
         """;
 
     private static readonly TimeSpan BetweenExpiries = TimeSpan.FromMinutes(5);
@@ -108,6 +109,8 @@ internal sealed partial class RunLease(
                 run.Stop(StopReason.Cancelled);
         }
 
+        if (known.Length > 0 && local.OtherHosts > 0)
+            await inbox.TakeAsync(ct);
         var limits = new ParallelOptions { MaxDegreeOfParallelism = ClosersAtOnce, CancellationToken = ct };
         await Parallel.ForEachAsync(adopted, limits, async (run, token) => await closer.CloseAsync(run, token));
         await ExpireLogsAsync(ct);
@@ -125,7 +128,7 @@ internal sealed partial class RunLease(
         await reader.NextResultAsync(ct);
         var adopted = new List<AdoptedRun>();
         while (await reader.ReadAsync(ct))
-            adopted.Add(new(new(reader.GetGuid(0)), new(reader.GetGuid(1)), new(reader.GetGuid(2)), reader.GetInt32(3)));
+            adopted.Add(new(new(reader.GetGuid(0)), new(reader.GetGuid(1)), new(reader.GetGuid(2)), reader.GetInt32(3), (RunStatus)reader.GetInt16(4)));
         return (isAlive, stops, adopted);
     }
 

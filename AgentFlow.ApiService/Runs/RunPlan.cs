@@ -73,6 +73,9 @@ internal sealed record RunPlan
                 Context = request.Context,
                 TopK = request.TopK,
                 IsStreamed = request.IsStreamed,
+                Asker = request.Asker,
+                KeyId = request.KeyId,
+                Author = request.Author,
                 IsKept = request.History is null,
             },
         };

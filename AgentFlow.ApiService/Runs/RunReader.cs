@@ -43,6 +43,13 @@ internal sealed class RunReader(OwnerId owner, RunId runId, long after, LocalRun
                 return;
             }
 
+            // Left by a process that is stopping, for another one to go on: the client resumes there.
+            if (_run is { Reason: StopReason.Draining, Ended.IsCompleted: true } left && await left.Ended is null)
+            {
+                IsAtEnd = true;
+                return;
+            }
+
             if (!await WaitAsync(changed, patience - time.GetElapsedTime(started), ct))
             {
                 await CheckAsync(ct);

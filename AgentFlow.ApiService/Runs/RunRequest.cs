@@ -1,6 +1,7 @@
 using System.Text.Json;
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Chat;
+using AgentFlow.ServiceDefaults.Postgres;
 
 namespace AgentFlow.ApiService.Runs;
 
@@ -38,8 +39,20 @@ internal sealed record RunRequest
     /// <summary>Somebody watches the words arrive.</summary>
     public bool IsStreamed { get; init; } = true;
 
-    /// <summary>Who asks, in a room.</summary>
+    /// <summary>The account that asks and pays, where it is another than the owner: in a room, whose rows are its own.</summary>
+    public OwnerId? Asker { get; init; }
+
+    /// <summary>The API key that was used, for what it has used up.</summary>
+    public ApiKeyId? KeyId { get; init; }
+
+    /// <summary>In a room, the name of who asks, as the agent and the others see it.</summary>
     public string? Author { get; init; }
+
+    /// <summary>Whose agents may answer; null: the owner's.</summary>
+    public OwnerId? AgentOwner { get; init; }
+
+    /// <summary>Adds statements to the transaction that starts the run, after its own.</summary>
+    public Action<DbBatch, RunPlan>? Announce { get; init; }
 
     public IdempotencyKey? Idempotency { get; init; }
 }

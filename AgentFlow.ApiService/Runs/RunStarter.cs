@@ -39,7 +39,7 @@ internal sealed class RunStarter(
             if (request.ConversationId is not null && existing.Conversation is null)
                 throw new ProblemException(StatusCodes.Status404NotFound, "not_found", "There is no such conversation.");
             var isQueued = await MakeRoomAsync(request, existing, ct);
-            var chosen = await choose(request.Owner, request.Agent ?? existing.Conversation?.Agent, request.Model, ct);
+            var chosen = await choose(request.AgentOwner ?? request.Owner, request.Agent ?? existing.Conversation?.Agent, request.Model, ct);
             var plan = RunPlan.Make(request, existing, chosen, isQueued);
             try
             {

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Chat;
 using AgentFlow.Contracts.Runs;
@@ -11,12 +12,13 @@ namespace AgentFlow.ApiService.Runs;
 internal sealed record RunRow(RunState State, long LastSeq, bool IsLogExpired, Guid HostId, MessageId UserMessageId, MessageId AnswerId);
 
 /// <summary>A run that was taken over from a process that died.</summary>
-internal sealed record AdoptedRun(RunId RunId, OwnerId OwnerId, ConversationId ConversationId, int Fence);
+internal sealed record AdoptedRun(RunId RunId, OwnerId OwnerId, ConversationId ConversationId, int Fence, RunStatus Status);
 
 /// <summary>One message of a branch.</summary>
-internal sealed record BranchMessage(MessageId Id, ChatRole Role, string Content)
+/// <param name="Author">In a room, who wrote it.</param>
+internal sealed record BranchMessage(MessageId Id, ChatRole Role, string Content, string? Author)
 {
-    public ChatTurn ToTurn() => new(Role, Content);
+    public ChatTurn ToTurn() => new(Role, Speaker.Sign(Author, Content));
 }
 
 /// <summary>The rows of runs and of their logs, outside the log's writer.</summary>
@@ -33,15 +35,25 @@ internal sealed class RunStore(Database database)
     /// <summary>The branch that ends at <c>$2</c>, or at the newest message; oldest first, at most <c>$3</c> messages from its end.</summary>
     internal const string SelectBranch = """
         with recursive branch as (
-            select m.id, m.parent_id, m.role, m.content, 1 as depth from messages m
+            select m.id, m.parent_id, m.role, m.content, m.author, 1 as depth from messages m
             where m.conversation_id = $1
               and m.id = coalesce($2::uuid, (select n.id from messages n where n.conversation_id = $1 order by n.position desc limit 1))
             union all
-            select m.id, m.parent_id, m.role, m.content, b.depth + 1 from branch b
+            select m.id, m.parent_id, m.role, m.content, m.author, b.depth + 1 from branch b
             join messages m on m.id = b.parent_id and m.conversation_id = $1
             where b.depth < $3
         )
-        select id, role, content from branch order by depth desc
+        select id, role, content, author from branch order by depth desc
+        """;
+
+    /// <summary>In a room nobody branches off: all messages up to <c>$2</c>, or all, but for questions that still wait; at most <c>$3</c>.</summary>
+    internal const string SelectRecent = """
+        select id, role, content, author from (
+            select m.id, m.role, m.content, m.author, m.position from messages m
+            where m.conversation_id = $1 and ($2::uuid is null or m.position <= (select n.position from messages n where n.id = $2))
+              and not exists (select from runs q where q.user_message_id = m.id and q.status = 0)
+            order by m.position desc limit $3
+        ) recent order by position
         """;
 
     private const string SelectTails = """
@@ -51,21 +63,36 @@ internal sealed class RunStore(Database database)
         order by e.run_id, e.seq
         """;
 
-    /// <summary>Starts a waiting run if the conversation is free and nobody waits longer; its question moves behind the answer it follows.</summary>
+    /// <summary>Starts a waiting run if the conversation is free and nobody waits longer; its question then follows the newest message that has been answered or needs no answer.</summary>
     private const string Promote = """
         with promoted as (
             update runs r set status = 1
             where r.id = $1 and r.status = 0 and r.fence = $2
               and not exists (select from runs a where a.conversation_id = r.conversation_id and a.status in (1, 2))
               and not exists (select from runs q where q.conversation_id = r.conversation_id and q.status = 0 and q.position < r.position)
-            returning r.user_message_id
+            returning r.user_message_id, r.conversation_id
         ), moved as (
-            update messages m set position = default from promoted p where m.id = p.user_message_id
+            update messages m set position = default, parent_id = coalesce(
+                (select n.id from messages n where n.conversation_id = p.conversation_id and n.id <> m.id
+                   and not exists (select from runs q where q.user_message_id = n.id and q.status = 0)
+                 order by n.position desc limit 1), m.parent_id)
+            from promoted p where m.id = p.user_message_id
         )
         select count(*) from promoted
         """;
 
     private const string AskToStop = "update runs set cancel_requested = true where id = $1 and ended_at is null";
+
+    private const string AddContext = """
+        insert into run_additions (id, owner_id, run_id, context)
+        select $3, r.owner_id, r.id, $2::json from runs r
+        where r.id = $1 and r.ended_at is null and (select count(*) from run_additions where run_id = $1) < $4
+        """;
+
+    private const string TakeContext = """
+        with taken as (update run_additions a set is_taken = true from runs r where r.id = a.run_id and r.host_id = $1 and not a.is_taken returning a.id, a.run_id, a.context::text)
+        select run_id, context from taken order by id
+        """;
 
     private const string ExpireLogs = """
         with expired as (
@@ -92,11 +119,11 @@ internal sealed class RunStore(Database database)
         database.AsWorker().QueryAsync(
             SelectTails, [runs, after], reader => (reader.GetGuid(0), new StoredEvent(reader.GetInt64(1), reader.GetString(2), reader.GetFieldValue<byte[]>(3))), ct);
 
-    public Task<List<BranchMessage>> ReadBranchAsync(OwnerId owner, ConversationId conversation, MessageId? end, int limit, CancellationToken ct) =>
-        database.ForOwner(owner.Value).QueryAsync(SelectBranch, [conversation.Value, end?.Value, limit], ReadBranchMessage, ct);
+    public Task<List<BranchMessage>> ReadBranchAsync(OwnerId owner, ConversationId conversation, MessageId? end, bool isRoom, int limit, CancellationToken ct) =>
+        database.ForOwner(owner.Value).QueryAsync(isRoom ? SelectRecent : SelectBranch, [conversation.Value, end?.Value, limit], ReadBranchMessage, ct);
 
     internal static BranchMessage ReadBranchMessage(NpgsqlDataReader reader) =>
-        new(new(reader.GetGuid(0)), (ChatRole)reader.GetInt16(1), reader.GetString(2));
+        new(new(reader.GetGuid(0)), (ChatRole)reader.GetInt16(1), reader.GetString(2), reader.NullableString(3));
 
     /// <returns>False while the conversation is busy.</returns>
     public async Task<bool> TryPromoteAsync(OwnerId owner, RunId run, int fence, CancellationToken ct)
@@ -118,6 +145,19 @@ internal sealed class RunStore(Database database)
         notify(batch);
         await batch.ExecuteAsync(ct);
     }
+
+    /// <summary>Leaves something more for the process that executes the run.</summary>
+    /// <returns>False when the run has ended, or has taken as much as it may.</returns>
+    public async Task<bool> AddContextAsync(OwnerId owner, RunId run, JsonElement context, Action<DbBatch> notify, CancellationToken ct)
+    {
+        var batch = database.ForOwner(owner.Value).CreateBatch().Add(AddContext, [run.Value, context.GetRawText(), Guid.CreateVersion7(), RunAdditions.Max]);
+        notify(batch);
+        return await batch.ExecuteAsync(ct) > 0;
+    }
+
+    /// <summary>What other processes were handed for the runs of this one; each once.</summary>
+    public Task<List<(RunId Run, JsonElement Context)>> TakeContextAsync(Guid host, CancellationToken ct) =>
+        database.AsWorker().QueryAsync(TakeContext, [host], reader => (new RunId(reader.GetGuid(0)), reader.Json(1)), ct);
 
     public Task<List<RunId>> OpenRunsAsync(OwnerId owner, ConversationId conversation, CancellationToken ct) =>
         database.ForOwner(owner.Value).QueryAsync(

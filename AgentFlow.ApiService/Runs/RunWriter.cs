@@ -18,9 +18,14 @@ internal sealed class RunWriter(RunId runId, Func<RunEvent, CancellationToken, V
     private readonly List<Citation> _citations = [];
     private readonly List<ToolCalled> _called = [];
     private readonly List<ToolCallSummary> _toolCalls = [];
+    private readonly Dictionary<string, (DateTimeOffset Until, bool IsResolved)> _asked = new(StringComparer.Ordinal);
     private char? _half;
+    private int _waits;
 
     public RunId RunId => runId;
+
+    /// <summary>What is handed in while the run goes on; empty where nobody can.</summary>
+    public RunAdditions Additions { get; init; } = new();
 
     /// <summary>All deltas so far, joined.</summary>
     public string Text
@@ -54,6 +59,46 @@ internal sealed class RunWriter(RunId runId, Func<RunEvent, CancellationToken, V
     public RunUsage? Usage { get; private set; }
 
     public ContextRecalled? Recalled { get; private set; }
+
+    /// <summary>The run waits for a person and can be left so: it has a checkpoint. Stays true when the wait was cancelled.</summary>
+    public bool IsParked => Volatile.Read(ref _waits) > 0;
+
+    public void BeginWait() => Interlocked.Increment(ref _waits);
+
+    /// <summary>Not after a wait that was cancelled.</summary>
+    public void EndWait() => Interlocked.Decrement(ref _waits);
+
+    /// <summary>Tool calls so far.</summary>
+    public int CallsBegun
+    {
+        get
+        {
+            lock (_gate)
+                return _called.Count;
+        }
+    }
+
+    /// <summary>Takes up what the log holds already, for a run that goes on in another process.</summary>
+    public void Restore(RunEvent evt)
+    {
+        lock (_gate)
+            Keep(evt);
+    }
+
+    /// <summary>What the log says of a call that was pending when the run was left.</summary>
+    /// <param name="callId">As the model named it.</param>
+    /// <param name="before">Calls of earlier steps, which may have had the same name.</param>
+    public CallSoFar SoFar(string callId, int before)
+    {
+        lock (_gate)
+        {
+            return new(
+                _called.Skip(before).Any(called => called.CallId == callId),
+                _toolCalls.Skip(before).FirstOrDefault(each => each.CallId == callId),
+                _asked.TryGetValue(callId, out var asked) ? asked.Until : null,
+                asked.IsResolved);
+        }
+    }
 
     /// <summary>Never a terminal event: those are written by the runs themselves, exactly one.</summary>
     public ValueTask EmitAsync(RunEvent evt, CancellationToken ct)
@@ -109,6 +154,12 @@ internal sealed class RunWriter(RunId runId, Func<RunEvent, CancellationToken, V
             case ToolReturned returned when _called.Find(c => c.CallId == returned.CallId) is { } call:
                 _toolCalls.Add(new(call.CallId, call.Tool, call.Arguments, returned.DurationMs, returned.Result, returned.Error));
                 break;
+            case ApprovalRequired asked:
+                _asked[asked.CallId] = (asked.ExpiresAt, false);
+                break;
+            case ApprovalResolved resolved:
+                _asked[resolved.CallId] = (_asked.GetValueOrDefault(resolved.CallId).Until, true);
+                break;
             case UsageReported usage:
                 Usage = new(usage.InputTokens, usage.OutputTokens, usage.Cost);
                 break;
@@ -118,6 +169,13 @@ internal sealed class RunWriter(RunId runId, Func<RunEvent, CancellationToken, V
         }
     }
 }
+
+/// <summary>How far a tool call had come when its run was left.</summary>
+/// <param name="IsBegun">tool.called is in the log.</param>
+/// <param name="Returned">What it returned, if it did.</param>
+/// <param name="AskedUntil">A person was asked, and may answer until then.</param>
+/// <param name="IsResolved">The person's answer is in the log: whatever follows may have happened.</param>
+internal sealed record CallSoFar(bool IsBegun, ToolCallSummary? Returned, DateTimeOffset? AskedUntil, bool IsResolved);
 
 /// <summary>The run can not go on for a reason that may be told: <c>run.failed</c>, or a problem if nothing was sent yet.</summary>
 /// <param name="code">Stable, such as <c>model_unavailable</c>.</param>

@@ -15,7 +15,7 @@ internal static class SocketEndpoints
     public static IServiceCollection AddSockets(this IServiceCollection services)
     {
         services.AddValidatedOptions<SocketOptions>(SocketOptions.Section);
-        return services.AddSingleton<SocketTickets>().AddSingleton<SocketServices>();
+        return services.AddSingleton<SocketTickets>().AddSingleton<SocketServices>().AddSingleton<SocketGate>();
     }
 
     public static void MapSockets(this WebApplication app)
@@ -27,7 +27,7 @@ internal static class SocketEndpoints
 
         // The ticket authenticates: it was made by a caller of the chat policy.
         app.MapGet("/ws/chat", Open).RequireAuthorization(Policies.Anonymous).Streams().WithTags("Sockets").WithName("ChatSocket")
-            .WithSummary("A WebSocket: message, cancel, approval and ping in; run events out.")
+            .WithSummary("A WebSocket: message, cancel, context.add, approval and ping in; run events out.")
             .Produces(StatusCodes.Status101SwitchingProtocols).ProducesProblem(StatusCodes.Status400BadRequest)
             .ProducesProblem(StatusCodes.Status401Unauthorized).ProducesProblem(StatusCodes.Status403Forbidden);
     }
@@ -36,19 +36,40 @@ internal static class SocketEndpoints
         TypedResults.Ok(new SocketTicket(await tickets.IssueAsync(caller, options.Value.TicketLife, ct), (int)options.Value.TicketLife.TotalSeconds));
 
     private static async Task<IResult> Open(
-        HttpContext context, string? ticket, SocketTickets tickets, SocketServices services, IOptions<SocketOptions> options, IOptions<CorsOriginOptions> origins,
-        IHostApplicationLifetime lifetime)
+        HttpContext context, string? ticket, SocketGate gate, SocketServices services, IOptions<SocketOptions> options, IHostApplicationLifetime lifetime)
+    {
+        var (caller, refusal) = await gate.AdmitAsync(context, ticket);
+        if (refusal is not null)
+            return refusal;
+        using var socket = await context.WebSockets.AcceptWebSocketAsync();
+        await new ChatSocket(socket, caller, services, options.Value).RunAsync(context.RequestAborted, lifetime.ApplicationStopping);
+        return TypedResults.Empty;
+    }
+}
+
+/// <summary>Who may open a WebSocket: a page of ours or no page, with a ticket that is good and was not used.</summary>
+internal sealed class SocketGate(SocketTickets tickets, SocketServices services, IOptions<CorsOriginOptions> origins)
+{
+    private const string SupportedVersion = "13";
+
+    /// <returns>The caller; or the answer to a request that is refused, while its status can still be told.</returns>
+    public async Task<(Caller Caller, IResult? Refusal)> AdmitAsync(HttpContext context, string? ticket)
     {
         if (!context.WebSockets.IsWebSocketRequest)
-            return Problem.Result(StatusCodes.Status400BadRequest, "not_a_websocket", "This address speaks WebSocket only.");
+            return (default, NotWebSocket(context));
         if (!IsOwnOrAllowed(context.Request, origins.Value))
-            return Problem.Result(StatusCodes.Status403Forbidden, "origin_not_allowed", "Pages of this origin may not open a WebSocket here.");
-        if (await tickets.TakeAsync(ticket, context.RequestAborted) is not { } caller || !await services.Access.IsAllowedAsync(caller, context.RequestAborted))
-            return Problem.Result(StatusCodes.Status401Unauthorized, "invalid_ticket", "The ticket is unknown, used or too old. Get a new one.");
-        using var socket = await context.WebSockets.AcceptWebSocketAsync();
-        using var chat = new ChatSocket(socket, caller, services, options.Value);
-        await chat.RunAsync(context.RequestAborted, lifetime.ApplicationStopping);
-        return TypedResults.Empty;
+            return (default, Problem.Result(StatusCodes.Status403Forbidden, "origin_not_allowed", "Pages of this origin may not open a WebSocket here."));
+        return await tickets.TakeAsync(ticket, context.RequestAborted) is { } caller && await services.Access.IsAllowedAsync(caller, context.RequestAborted)
+            ? (caller, null)
+            : (default, Problem.Result(StatusCodes.Status401Unauthorized, "invalid_ticket", "The ticket is unknown, used or too old. Get a new one."));
+    }
+
+    private static ProblemHttpResult NotWebSocket(HttpContext context)
+    {
+        if (context.Request.Headers.SecWebSocketVersion is not [{ } version] || version == SupportedVersion)
+            return Problem.Result(StatusCodes.Status400BadRequest, "not_a_websocket", "This address speaks WebSocket only.");
+        context.Response.Headers.SecWebSocketVersion = SupportedVersion;
+        return Problem.Result(StatusCodes.Status426UpgradeRequired, "websocket_version", $"This server speaks version {SupportedVersion} of the WebSocket protocol.");
     }
 
     /// <summary>Browsers always send their page's origin with an upgrade; other clients need none, since a ticket is no cookie.</summary>

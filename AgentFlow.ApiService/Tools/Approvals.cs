@@ -35,14 +35,22 @@ internal sealed class Approvals : IDisposable
 
     public async Task<Consent> AskAsync(ToolSession session, FunctionCallContent call, JsonElement arguments, CancellationToken ct)
     {
-        var expiresAt = _time.GetUtcNow() + _options.ApprovalTimeout;
+        var askedUntil = session.SoFar(call.CallId)?.AskedUntil;
+        var expiresAt = askedUntil ?? _time.GetUtcNow() + _options.ApprovalTimeout;
         var key = ApprovalStore.Key(session.Run.RunId, call.CallId);
         var waiting = _waiting[key] = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         try
         {
-            await _store.AskAsync(session.Run.OwnerId, session.Run.RunId, call.CallId, call.Name, arguments, expiresAt, ct);
-            await session.Writer.EmitAsync(new ApprovalRequired { CallId = call.CallId, Tool = call.Name, Arguments = arguments, ExpiresAt = expiresAt }, ct);
+            if (askedUntil is null)
+            {
+                await session.Park(ct);
+                await _store.AskAsync(session.Run.OwnerId, session.Run.RunId, call.CallId, call.Name, arguments, expiresAt, ct);
+                await session.Writer.EmitAsync(new ApprovalRequired { CallId = call.CallId, Tool = call.Name, Arguments = arguments, ExpiresAt = expiresAt }, ct);
+            }
+
+            session.Writer.BeginWait();
             var decided = await WaitAsync(session, call.CallId, waiting, expiresAt, ct);
+            session.Writer.EndWait();
             await session.Writer.EmitAsync(new ApprovalResolved { CallId = call.CallId, Decision = decided.Decision, Arguments = decided.Arguments }, ct);
             return decided.Decision switch
             {

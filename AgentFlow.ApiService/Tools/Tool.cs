@@ -37,6 +37,15 @@ internal sealed class ToolSession(RunContext run, RunWriter writer, IReadOnlyDic
     /// <summary>Text that somebody else wrote is in the context, so side effects need a person's consent. Once true, it stays.</summary>
     public bool ReadUntrustedText { get; set; }
 
+    /// <summary>Keeps where the run stands, before a person is asked.</summary>
+    public Func<CancellationToken, Task> Park { get; set; } = static _ => Task.CompletedTask;
+
+    /// <summary>For the first step after the run changed hands: the tool calls of the steps before. Null otherwise.</summary>
+    public int? ResumedAfterCalls { get; set; }
+
+    /// <summary>How far a pending call had come before the run changed hands; null in a run that did not.</summary>
+    public CallSoFar? SoFar(string callId) => ResumedAfterCalls is { } before ? writer.SoFar(callId, before) : null;
+
     public IList<AITool> Declarations { get; } = [.. granted.Values.Where(g => g.Policy != ToolPolicyKind.Deny).Select(g => g.Tool.Function)];
 }
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json;
 using AgentFlow.ApiService.Agents;
+using AgentFlow.ApiService.Models;
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Runs;
 using Microsoft.Extensions.AI;
@@ -12,7 +13,8 @@ namespace AgentFlow.ApiService.Tools;
 /// Runs the tool calls of one step: arguments checked, policy decided, consent asked for, time and size limited, a few side by side. Every
 /// call ends with a <c>tool.returned</c> event and a result for the model, whatever happens inside the tool. Thread-safe.
 /// </summary>
-internal sealed partial class ToolRunner(Approvals approvals, IOptions<ToolOptions> options, TimeProvider time, ILogger<ToolRunner> log)
+internal sealed partial class ToolRunner(
+    Approvals approvals, IOptions<ToolOptions> options, IOptions<ContentTelemetryOptions> content, TimeProvider time, ILogger<ToolRunner> log)
 {
     /// <summary>The results in the calls' order.</summary>
     /// <param name="session">The run's tools.</param>
@@ -40,25 +42,40 @@ internal sealed partial class ToolRunner(Approvals approvals, IOptions<ToolOptio
     private async Task<FunctionResultContent> RunAsync(ToolSession session, FunctionCallContent call, bool isAllowed, CancellationToken ct)
     {
         var arguments = ToJson(call);
-        await session.Writer.EmitAsync(new ToolCalled { CallId = call.CallId, Tool = call.Name, Arguments = arguments }, ct);
+        var before = session.SoFar(call.CallId);
+        if (before?.Returned is { } known)
+            return ToResult(call, known.Result, known.Error);
+        if (before is not { IsBegun: true })
+            await session.Writer.EmitAsync(new ToolCalled { CallId = call.CallId, Tool = call.Name, Arguments = arguments }, ct);
         var startedAt = time.GetTimestamp();
         using var span = StartSpan(session, call);
         var (result, failure) = await OutcomeAsync(session, call, arguments, isAllowed, ct);
         var elapsed = time.GetElapsedTime(startedAt);
         span?.SetTag(Telemetry.Tags.ErrorType, failure?.Code);
+        if (content.Value.Content)
+            span?.SetTag(Telemetry.Tags.ToolArguments, arguments.GetRawText()).SetTag(Telemetry.Tags.ToolResult, result is { } shown ? Text(shown) : null);
         if (failure is not null)
             span?.SetStatus(ActivityStatusCode.Error);
         Telemetry.ExecuteToolDuration.Record(elapsed.TotalSeconds, new TagList { { Telemetry.Tags.ToolName, KnownName(session, call) }, { Telemetry.Tags.ErrorType, failure?.Code } });
         await session.Writer.EmitAsync(
             new ToolReturned { CallId = call.CallId, DurationMs = Math.Round(elapsed.TotalMilliseconds, 3), Result = result, Error = failure }, ct);
-        return new FunctionResultContent(call.CallId, failure is null ? Text(result!.Value) : JsonSerializer.Serialize(failure, ContractJson.Options));
+        return ToResult(call, result, failure);
     }
+
+    private static FunctionResultContent ToResult(FunctionCallContent call, JsonElement? result, ToolFailure? failure) =>
+        new(call.CallId, failure is null ? Text(result!.Value) : JsonSerializer.Serialize(failure, ContractJson.Options));
+
+    /// <summary>The call may have had its effect when the process ended: it is not made twice.</summary>
+    private static bool MayHaveRun(ToolSession session, FunctionCallContent call, Tool tool) =>
+        session.SoFar(call.CallId) is { IsBegun: true } before && tool.HasSideEffects && (before.IsResolved || before.AskedUntil is null);
 
     private async Task<(JsonElement? Result, ToolFailure? Failure)> OutcomeAsync(
         ToolSession session, FunctionCallContent call, JsonElement arguments, bool isAllowed, CancellationToken ct)
     {
         if (!session.Granted.TryGetValue(call.Name, out var granted))
             return (null, new ToolFailure("There is no such tool.", ToolCodes.NotFound, Recoverable: true));
+        if (MayHaveRun(session, call, granted.Tool))
+            return (null, new ToolFailure("The service stopped while this tool ran; whether it had an effect is not known.", ToolCodes.InternalError, Recoverable: false));
         if (call.Exception is not null)
             return (null, new ToolFailure("The arguments are no JSON object.", ToolCodes.InvalidArguments, Recoverable: true));
         if (!isAllowed)

@@ -29,8 +29,11 @@ public sealed record HistoryMessage
 
     public required string Content { get; init; }
 
-    /// <summary>Who wrote it, in a room.</summary>
+    /// <summary>Who wrote it, in a room: the name at that time.</summary>
     public string? Author { get; init; }
+
+    /// <summary>The author's account; null outside rooms, for answers, and once the account was erased.</summary>
+    public OwnerId? AuthorId { get; init; }
 
     public RunId? RunId { get; init; }
 

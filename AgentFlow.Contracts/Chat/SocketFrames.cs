@@ -1,11 +1,12 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using AgentFlow.Contracts.Rooms;
 using AgentFlow.Contracts.Runs;
 
 namespace AgentFlow.Contracts.Chat;
 
 /// <summary>Answer of <c>POST /api/ws-ticket</c>: opens one WebSocket, once.</summary>
-/// <param name="Ticket">Goes into the address: <c>/ws/chat?ticket=...</c>.</param>
+/// <param name="Ticket">Goes into the address: <c>/ws/chat?ticket=...</c> or <c>/ws/rooms/{id}?ticket=...</c>.</param>
 /// <param name="ExpiresIn">Seconds.</param>
 public sealed record SocketTicket(string Ticket, int ExpiresIn);
 
@@ -13,6 +14,7 @@ public sealed record SocketTicket(string Ticket, int ExpiresIn);
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(MessageFrame), "message")]
 [JsonDerivedType(typeof(CancelFrame), "cancel")]
+[JsonDerivedType(typeof(ContextFrame), "context.add")]
 [JsonDerivedType(typeof(ApprovalFrame), "approval")]
 [JsonDerivedType(typeof(PingFrame), "ping")]
 public abstract record ClientFrame
@@ -21,7 +23,10 @@ public abstract record ClientFrame
     public string? Ref { get; init; }
 }
 
-/// <summary>A message with the members of <see cref="ChatRequest"/>, flat; the run's events follow as frames.</summary>
+/// <summary>
+/// A message with the members of <see cref="ChatRequest"/>, flat; the run's events follow as frames. In a room the conversation is the
+/// room's, and answers wait for each other: of the members, only message, model, selectedText, context, ask and idempotencyKey are taken.
+/// </summary>
 public sealed record MessageFrame : ClientFrame
 {
     public string? Message { get; init; }
@@ -44,6 +49,9 @@ public sealed record MessageFrame : ClientFrame
 
     public MessageId? ParentMessageId { get; init; }
 
+    /// <summary>In rooms only: false for a message to the people alone, which the agent reads later but does not answer.</summary>
+    public bool? Ask { get; init; }
+
     /// <summary>As the header of <c>POST /api/chat</c>.</summary>
     public string? IdempotencyKey { get; init; }
 
@@ -62,12 +70,24 @@ public sealed record MessageFrame : ClientFrame
     };
 }
 
-/// <summary>Stops one run, or all of a conversation.</summary>
+/// <summary>Stops one run, or all of a conversation; in a room, one run or, with neither, all of the room.</summary>
 public sealed record CancelFrame : ClientFrame
 {
     public RunId? RunId { get; init; }
 
     public ConversationId? ConversationId { get; init; }
+}
+
+/// <summary>
+/// Hands a run that is going on something more to consider; it joins before the next call of the model, quoted and not trusted, and
+/// <c>context.added</c> says so. Refused with 409 where the run is not being answered any more.
+/// </summary>
+public sealed record ContextFrame : ClientFrame
+{
+    public required RunId RunId { get; init; }
+
+    /// <summary>A JSON object of at most 32 KiB.</summary>
+    public required JsonElement Context { get; init; }
 }
 
 /// <summary>Decides a tool call that waits for consent.</summary>
@@ -85,10 +105,15 @@ public sealed record ApprovalFrame : ClientFrame
 
 public sealed record PingFrame : ClientFrame;
 
-/// <summary>What the server says beside run events.</summary>
+/// <summary>What the server says beside run events. The last five come in rooms only.</summary>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(PongFrame), "pong")]
 [JsonDerivedType(typeof(ErrorFrame), "error")]
+[JsonDerivedType(typeof(RoomSnapshotFrame), "snapshot")]
+[JsonDerivedType(typeof(MessageAddedFrame), "message.added")]
+[JsonDerivedType(typeof(QueuedFrame), "queued")]
+[JsonDerivedType(typeof(PresenceFrame), "presence")]
+[JsonDerivedType(typeof(RoomChangedFrame), "room.changed")]
 public abstract record ServerFrame
 {
     public string? Ref { get; init; }
@@ -104,4 +129,49 @@ public sealed record ErrorFrame : ServerFrame
     public required string Code { get; init; }
 
     public required string Detail { get; init; }
+}
+
+/// <summary>The first frame in a room: all that a late joiner needs. Each of <see cref="Runs"/> follows from its first event.</summary>
+public sealed record RoomSnapshotFrame : ServerFrame
+{
+    public required Room Room { get; init; }
+
+    public required IReadOnlyList<RoomMember> Members { get; init; }
+
+    /// <summary>The newest 200 at most, oldest first; <c>GET /api/rooms/{id}/messages</c> has the others.</summary>
+    public required IReadOnlyList<HistoryMessage> Messages { get; init; }
+
+    /// <summary>Being answered, or waiting to be.</summary>
+    public required IReadOnlyList<RunState> Runs { get; init; }
+}
+
+/// <summary>Somebody wrote. With a <see cref="HistoryMessage.RunId"/> the agent was asked, and that run's events follow.</summary>
+public sealed record MessageAddedFrame : ServerFrame
+{
+    public required HistoryMessage Message { get; init; }
+}
+
+/// <summary>The agent is busy: this run starts when those before it have ended.</summary>
+public sealed record QueuedFrame : ServerFrame
+{
+    public required RunId RunId { get; init; }
+
+    public required MessageId MessageId { get; init; }
+
+    /// <summary>Runs that go first, at least 1.</summary>
+    public required int Ahead { get; init; }
+}
+
+/// <summary>Who has the room open, after somebody came or went.</summary>
+public sealed record PresenceFrame : ServerFrame
+{
+    public required IReadOnlyList<OwnerId> Online { get; init; }
+}
+
+/// <summary>Another name, another agent, other members or roles.</summary>
+public sealed record RoomChangedFrame : ServerFrame
+{
+    public required Room Room { get; init; }
+
+    public required IReadOnlyList<RoomMember> Members { get; init; }
 }

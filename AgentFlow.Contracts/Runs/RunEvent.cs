@@ -11,6 +11,7 @@ namespace AgentFlow.Contracts.Runs;
 [JsonDerivedType(typeof(RunStarted), "run.started")]
 [JsonDerivedType(typeof(RunQueued), "run.queued")]
 [JsonDerivedType(typeof(ContextRecalled), "context.recalled")]
+[JsonDerivedType(typeof(ContextAdded), "context.added")]
 [JsonDerivedType(typeof(MessageDelta), "message.delta")]
 [JsonDerivedType(typeof(CitationAdded), "citation")]
 [JsonDerivedType(typeof(ToolCalled), "tool.called")]
@@ -72,6 +73,12 @@ public sealed record ContextRecalled : RunEvent
 
     /// <summary>Sources that were late or down, such as <c>memory</c> or <c>documents</c>; null when all answered.</summary>
     public IReadOnlyList<string>? Degraded { get; init; }
+}
+
+/// <summary>What <c>context.add</c> handed in was given to the model.</summary>
+public sealed record ContextAdded : RunEvent
+{
+    public required JsonElement Context { get; init; }
 }
 
 /// <param name="Scope">user, agent, session or app.</param>

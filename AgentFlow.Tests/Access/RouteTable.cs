@@ -50,6 +50,16 @@ internal static class RouteTable
         POST   /internal/web/keys                 web
         POST   /api/ws-ticket                     chat-write
         GET    /ws/chat                           anyone
+        GET    /api/rooms                         chat-read
+        POST   /api/rooms                         chat-write
+        GET    /api/rooms/{id:guid}               chat-read
+        PATCH  /api/rooms/{id:guid}               chat-write
+        DELETE /api/rooms/{id:guid}               chat-write
+        GET    /api/rooms/{id:guid}/messages      chat-read
+        GET    /api/rooms/{id:guid}/members       chat-read
+        POST   /api/rooms/{id:guid}/members       chat-write
+        DELETE /api/rooms/{id:guid}/members/{userId:guid} chat-write
+        GET    /ws/rooms/{id:guid}                anyone
         GET    /api/models                        read
         GET    /api/agents                        chat-read
         POST   /api/agents                        chat-write

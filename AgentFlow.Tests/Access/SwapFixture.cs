@@ -28,6 +28,8 @@ internal sealed class Belongings
 
     public Guid Key { get; private set; }
 
+    public Guid Room { get; private set; }
+
     public Guid Memory { get; private set; }
 
     public Guid Session { get; private set; }
@@ -46,6 +48,7 @@ internal sealed class Belongings
         made.Conversation = answer.GetProperty("conversationId").GetGuid();
         made.Message = (await GetAsync(owner, $"/api/chat/{made.Conversation}/history")).GetProperty("items")[0].GetProperty("id").GetGuid();
         made.Collection = (await PostAsync(owner, "/api/collections", new { name = Canary })).GetProperty("id").GetGuid();
+        made.Room = (await PostAsync(owner, "/api/rooms", new { name = Canary })).GetProperty("id").GetGuid();
         made.Memory = (await PostAsync(owner, "/api/memories", new { text = $"I keep a {Canary}." })).GetProperty("items")[0].GetProperty("id").GetGuid();
         await PostAsync(owner, "/api/agents", new { slug = Agent, name = Canary, instructions = "Sing.", models = new[] { "*" } });
         (await owner.KeyClientAsync("read")).Dispose();
@@ -69,6 +72,7 @@ internal sealed class Belongings
         (_, var at) when at.StartsWith("/api/runs", StringComparison.Ordinal) => Run.ToString(),
         (_, var at) when at.StartsWith("/api/documents", StringComparison.Ordinal) => Document.ToString(),
         (_, var at) when at.StartsWith("/api/collections", StringComparison.Ordinal) => Collection.ToString(),
+        (_, var at) when at.StartsWith("/api/rooms", StringComparison.Ordinal) => Room.ToString(),
         (_, var at) when at.StartsWith("/api/tasks", StringComparison.Ordinal) => Task.ToString(),
         (_, var at) when at.StartsWith("/api/auth/keys", StringComparison.Ordinal) => Key.ToString(),
         (_, var at) when at.StartsWith("/api/auth/sessions", StringComparison.Ordinal) => Session.ToString(),
@@ -82,7 +86,7 @@ internal sealed class Belongings
         var seen = new StringBuilder();
         foreach (var path in new[]
         {
-            $"/api/documents/{Document}/text", $"/api/chat/{Conversation}/history", $"/api/runs/{Run}", $"/api/collections/{Collection}/members", $"/api/memories/{Memory}", "/api/chat",
+            $"/api/documents/{Document}/text", $"/api/chat/{Conversation}/history", $"/api/runs/{Run}", $"/api/collections/{Collection}/members", $"/api/memories/{Memory}", $"/api/rooms/{Room}/members", "/api/chat",
             "/api/collections", "/api/auth/me", $"/api/agents/{Agent}",
         })
         {

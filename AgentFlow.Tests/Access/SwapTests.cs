@@ -122,7 +122,7 @@ public sealed class SwapTests(FullHost full) : IClassFixture<FullHost>
         foreach (var (path, body) in new (string, object?)[]
         {
             ("/api/documents/search", new { query = Belongings.Canary }), ("/api/memories/search", new { query = Belongings.Canary }),
-            ($"/api/chat/search?q={Belongings.Canary}", null), ("/api/documents", null), ("/api/chat", null), ("/api/memories", null), ("/api/collections", null), ("/api/tasks", null),
+            ($"/api/chat/search?q={Belongings.Canary}", null), ("/api/documents", null), ("/api/chat", null), ("/api/memories", null), ("/api/collections", null), ("/api/rooms", null), ("/api/tasks", null),
         })
         {
             using var mine = body is null ? await victim.Owner.Client.GetAsync(path, Ct) : await victim.Owner.Client.PostAsJsonAsync(path, body, Ct);

@@ -54,19 +54,42 @@ internal sealed class DocumentSearch(Database database, VectorIndex index, Passa
 
     public async Task<DocumentSearchResponse> SearchAsync(OwnerId owner, PassageQuery query, CancellationToken ct)
     {
-        var text = query.Text.Length > MaxQueryCharacters ? query.Text[..MaxQueryCharacters] : query.Text;
-        var depth = query.Rerank && rerank is not null ? query.TopK * RerankFactor : query.TopK;
-        var asked = query with { Text = text, TopK = depth, Filter = Within(query.Collections, query.Filter) };
-        var vector = await embedder.EmbedQueryAsync(text, ct);
+        var asked = Prepared(query) with { Filter = Within(query.Collections, query.Filter) };
+        var vector = await embedder.EmbedQueryAsync(asked.Text, ct);
         var degraded = new List<string>();
         var (hits, isBehind, shared) = await ReadOwnAsync(owner, await RankAsync(owner, asked, vector, degraded, ct), asked, ct);
         if (isBehind)
             hits = await tail.MergeAsync(owner, asked, vector, hits, degraded, ct);
         foreach (var grant in shared)
             hits.AddRange(await ReadSharedAsync(grant, asked, vector, degraded, ct));
-        var best = hits.OrderByDescending(hit => hit.Score).ThenBy(hit => hit.ChunkId.Value).Take(depth).ToList();
+        return await BestAsync(asked, query, hits, degraded, ct);
+    }
+
+    /// <summary>Passages of these collections alone, whoever they belong to; the caller has seen that they may be read.</summary>
+    public async Task<DocumentSearchResponse> SearchSharedAsync(IReadOnlyList<SharedCollections> grants, PassageQuery query, CancellationToken ct)
+    {
+        if (grants.Count == 0)
+            return new DocumentSearchResponse([], null);
+        var asked = Prepared(query);
+        var vector = await embedder.EmbedQueryAsync(asked.Text, ct);
+        var (hits, degraded) = (new List<DocumentHit>(), new List<string>());
+        foreach (var grant in grants)
+            hits.AddRange(await ReadSharedAsync(grant, asked, vector, degraded, ct));
+        return await BestAsync(asked, query, hits, degraded, ct);
+    }
+
+    /// <summary>As it is asked of the index: deeper, where a reranker looks at the hits.</summary>
+    private PassageQuery Prepared(PassageQuery query) => query with
+    {
+        Text = query.Text.Length > MaxQueryCharacters ? query.Text[..MaxQueryCharacters] : query.Text,
+        TopK = query.Rerank && rerank is not null ? query.TopK * RerankFactor : query.TopK,
+    };
+
+    private async Task<DocumentSearchResponse> BestAsync(PassageQuery asked, PassageQuery query, List<DocumentHit> hits, List<string> degraded, CancellationToken ct)
+    {
+        var best = hits.OrderByDescending(hit => hit.Score).ThenBy(hit => hit.ChunkId.Value).Take(asked.TopK).ToList();
         if (query.Rerank && rerank is not null && best.Count > 0)
-            best = await RerankAsync(rerank, text, best, degraded, ct);
+            best = await RerankAsync(rerank, asked.Text, best, degraded, ct);
         var items = best.Take(query.TopK).Select(hit => query.Explain ? hit : hit with { Scores = null }).ToList();
         return new DocumentSearchResponse(items, degraded.Count > 0 ? [.. degraded.Distinct(StringComparer.Ordinal)] : null);
     }

@@ -11,7 +11,7 @@ internal static class UsageEndpoints
         .RequireAuthorization(Policies.Admin)
         .WithTags("Admin")
         .WithName("GetUsage")
-        .WithSummary("Tokens and cost of providers' models by account and model, over the last days (1 to 366, 30 if absent)");
+        .WithSummary("Tokens and cost of providers' models by account, API key and model, over the last days (1 to 366, 30 if absent)");
 
     private static async Task<Results<Ok<Page<UsageLine>>, ProblemHttpResult>> ListAsync(UsageStore usage, CancellationToken ct, int days = 30) =>
         days is < 1 or > 366

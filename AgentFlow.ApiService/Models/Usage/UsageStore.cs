@@ -5,7 +5,15 @@ using Microsoft.Extensions.Options;
 namespace AgentFlow.ApiService.Models.Usage;
 
 /// <param name="Account">The account's e-mail address.</param>
-internal sealed record UsageLine(OwnerId OwnerId, string Account, string Model, long Runs, long InputTokens, long OutputTokens, decimal? Cost);
+/// <param name="KeyId">The API key that asked; null for the account's signed-in people.</param>
+/// <param name="KeyName">As the account named it.</param>
+internal sealed record UsageLine(
+    OwnerId OwnerId, string Account, string Model, long Runs, long InputTokens, long OutputTokens, decimal? Cost, ApiKeyId? KeyId = null, string? KeyName = null);
+
+/// <summary>Whom a run's use counts against.</summary>
+/// <param name="Account">Who asked; in a room not the owner of the run's rows.</param>
+/// <param name="Key">The API key, if one asked.</param>
+internal readonly record struct Payer(OwnerId Account, ApiKeyId? Key);
 
 /// <summary>
 /// What providers' models used, by run. With a budget, a run first reserves what it may use at most and settles what it did use; an
@@ -16,48 +24,50 @@ internal sealed class UsageStore(Database database, IOptions<BudgetOptions> opti
     private const string OneAtATime = "select pg_advisory_xact_lock(hashtextextended($1, 30))";
 
     private const string Reserve = """
-        insert into model_usage (run_id, owner_id, model, reserved)
-        select $1, $2, $3, $4
+        insert into model_usage (run_id, owner_id, model, reserved, key_id)
+        select $1, $2, $3, $4, $7::uuid
         where (select coalesce(sum(input_tokens + output_tokens + case when settled_at is null and created_at > now() - interval '1 hour' then reserved else 0 end), 0) + $4 <= $5
                   and coalesce(sum(cost), 0) < $6
                from model_usage where owner_id = $2 and created_at > now() - interval '1 day')
         """;
 
     private const string Settle = """
-        insert into model_usage (run_id, owner_id, model, input_tokens, output_tokens, cost, settled_at) values ($1, $2, $3, $4, $5, $6::numeric, now())
+        insert into model_usage (run_id, owner_id, model, input_tokens, output_tokens, cost, settled_at, key_id) values ($1, $2, $3, $4, $5, $6::numeric, now(), $7::uuid)
         on conflict (run_id) do update set
             input_tokens = excluded.input_tokens, output_tokens = excluded.output_tokens, cost = excluded.cost, reserved = 0, settled_at = now()
         """;
 
     private const string List = """
-        select u.owner_id, a.email, u.model, count(*), sum(u.input_tokens)::bigint, sum(u.output_tokens)::bigint, sum(u.cost)
-        from model_usage u join users a on a.owner_id = u.owner_id
+        select u.owner_id, a.email, u.model, count(*), sum(u.input_tokens)::bigint, sum(u.output_tokens)::bigint, sum(u.cost), u.key_id, k.name
+        from model_usage u join users a on a.owner_id = u.owner_id left join api_keys k on k.id = u.key_id
         where u.created_at > now() - $1 and u.settled_at is not null
-        group by 1, 2, 3 order by sum(u.input_tokens + u.output_tokens) desc limit 1000
+        group by 1, 2, 3, u.key_id, k.name order by sum(u.input_tokens + u.output_tokens) desc limit 1000
         """;
 
     public bool HasBudget => options.Value is not { TokensPerDay: null, CostPerDay: null };
 
     /// <returns>False: the account's budget does not hold that much any more.</returns>
-    public async Task<bool> TryReserveAsync(OwnerId owner, RunId run, string model, long tokens, CancellationToken ct)
+    public async Task<bool> TryReserveAsync(Payer payer, RunId run, string model, long tokens, CancellationToken ct)
     {
         if (!HasBudget)
             return true;
         var limits = options.Value;
+        var owner = payer.Account;
         return await database.ForOwner(owner.Value).CreateBatch()
             .Add(OneAtATime, [owner.ToString()])
-            .Add(Reserve, [run.Value, owner.Value, model, tokens, limits.TokensPerDay ?? long.MaxValue, limits.CostPerDay ?? decimal.MaxValue])
+            .Add(Reserve, [run.Value, owner.Value, model, tokens, limits.TokensPerDay ?? long.MaxValue, limits.CostPerDay ?? decimal.MaxValue, payer.Key?.Value])
             .ExecuteAsync(ct) == 1;
     }
 
-    public Task SettleAsync(OwnerId owner, RunId run, string model, long inputTokens, long outputTokens, decimal? cost, CancellationToken ct) =>
-        database.ForOwner(owner.Value).ExecuteAsync(Settle, [run.Value, owner.Value, model, inputTokens, outputTokens, cost], ct);
+    public Task SettleAsync(Payer payer, RunId run, string model, long inputTokens, long outputTokens, decimal? cost, CancellationToken ct) =>
+        database.ForOwner(payer.Account.Value).ExecuteAsync(Settle, [run.Value, payer.Account.Value, model, inputTokens, outputTokens, cost, payer.Key?.Value], ct);
 
     /// <summary>All accounts' use by model, the largest first.</summary>
     public Task<List<UsageLine>> ListAsync(TimeSpan period, CancellationToken ct) => database.AsWorker().QueryAsync(
         List,
         [period],
         row => new UsageLine(
-            new OwnerId(row.GetGuid(0)), row.GetString(1), row.GetString(2), row.GetInt64(3), row.GetInt64(4), row.GetInt64(5), row.IsDBNull(6) ? null : row.GetDecimal(6)),
+            new OwnerId(row.GetGuid(0)), row.GetString(1), row.GetString(2), row.GetInt64(3), row.GetInt64(4), row.GetInt64(5), row.IsDBNull(6) ? null : row.GetDecimal(6),
+            row.NullableGuid(7) is { } key ? new ApiKeyId(key) : null, row.NullableString(8)),
         ct);
 }

@@ -63,8 +63,7 @@ internal sealed class BuiltInTools : IToolSource
         [Description("How many passages, 1 to 20.")] int topK = 5,
         CancellationToken ct = default)
     {
-        var run = Session(arguments).Run;
-        var found = await _documents(run.OwnerId, Text(query, "query"), InRange(topK, 1, 20, "topK"), run.Agent.Retrieval, ct);
+        var found = await _documents(Session(arguments).Run, Text(query, "query"), InRange(topK, 1, 20, "topK"), ct);
         return found.Items.Select(h => new { document = h.DocumentName, page = h.Page, text = h.Text, score = Math.Round(h.Score, 3) });
     }
 

@@ -39,7 +39,23 @@ public sealed class UsageTests
         var line = Assert.Single(usage.GetProperty("items").EnumerateArray().ToList());
         Assert.Equal((accepted, 12L * accepted, 2L * accepted), (line.GetProperty("runs").GetInt32(), line.GetProperty("inputTokens").GetInt64(), line.GetProperty("outputTokens").GetInt64()));
         Assert.Equal(0.016m * accepted, line.GetProperty("cost").GetDecimal());
+        Assert.False(line.TryGetProperty("keyId", out _));
         using var refused = await turns.User.Client.GetAsync("/api/admin/usage?days=0", Limit);
         Assert.Equal(HttpStatusCode.BadRequest, refused.StatusCode);
+    }
+
+    [Fact]
+    public async Task What_a_key_used_is_told_apart_from_what_its_account_used()
+    {
+        await using var turns = await TurnFixture.StartAsync(withProvider: true);
+        using var key = await turns.User.KeyClientAsync("chat");
+        using var byKey = await key.PostAsJsonAsync("/api/v1/chat/query", new QueryRequest { Question = "Well?" }, ContractJson.Options, Limit);
+        using var byPerson = await turns.User.Client.PostAsJsonAsync("/api/v1/chat/query", new QueryRequest { Question = "Well?" }, ContractJson.Options, Limit);
+        Assert.Equal((HttpStatusCode.OK, HttpStatusCode.OK), (byKey.StatusCode, byPerson.StatusCode));
+
+        var lines = (await turns.User.Client.GetFromJsonAsync<JsonElement>("/api/admin/usage", Limit)).GetProperty("items").EnumerateArray().ToList();
+
+        Assert.Equal(2, lines.Count);
+        Assert.Equal("test", Assert.Single(lines, line => line.TryGetProperty("keyId", out _)).GetProperty("keyName").GetString());
     }
 }
