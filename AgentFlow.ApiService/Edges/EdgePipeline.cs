@@ -1,5 +1,6 @@
 using AgentFlow.ApiService.Limits;
 using AgentFlow.ServiceDefaults.Edges;
+using AgentFlow.ServiceDefaults.Http;
 using AgentFlow.ServiceDefaults.Idempotency;
 using AgentFlow.ServiceDefaults.Settings;
 using AgentFlow.ServiceDefaults.Tokens;
@@ -56,6 +57,7 @@ internal static class EdgePipeline
         app.UseMiddleware<RateLimit>();
         app.UseMiddleware<RequestLog>();
         app.UseMiddleware<ContentRules>();
+        app.UseMiddleware<ChatBodySize>();
         app.UseRequestTimeouts();
         app.UseMiddleware<BodyDeadline>();
         app.UseAuthorization();

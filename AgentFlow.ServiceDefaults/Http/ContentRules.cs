@@ -1,24 +1,23 @@
 using System.Text;
-using AgentFlow.ApiService.Limits;
 using AgentFlow.ServiceDefaults.Problems;
-using Microsoft.AspNetCore.Http.Features;
-using Microsoft.Extensions.Options;
+using Microsoft.AspNetCore.Http;
 using Microsoft.Net.Http.Headers;
 
-namespace AgentFlow.ApiService.Edges;
+namespace AgentFlow.ServiceDefaults.Http;
 
 /// <summary>
 /// One encoding, one framing: UTF-8 only (ASVS 5.0, 1.5.3), no compressed bodies, no request that carries two lengths, no U+0000 in the
 /// address. The framework answers 500 to an unknown charset (aspnetcore#3959), takes UTF-16, and lets Transfer-Encoding win over
 /// Content-Length in silence.
 /// </summary>
-internal sealed class ContentRules(RequestDelegate next, IOptions<LimitOptions> limits)
+public sealed class ContentRules(RequestDelegate next)
 {
     /// <summary>Where Kestrel puts a Content-Length that came together with Transfer-Encoding.</summary>
     private const string OverriddenLength = "X-Content-Length";
 
     public Task InvokeAsync(HttpContext context)
     {
+        ArgumentNullException.ThrowIfNull(context);
         var request = context.Request;
         if (request.Headers.ContainsKey(OverriddenLength))
         {
@@ -39,12 +38,6 @@ internal sealed class ContentRules(RequestDelegate next, IOptions<LimitOptions> 
         if (request.ContentType is { } type && !IsUtf8(type))
         {
             return Problem.WriteAsync(context, StatusCodes.Status415UnsupportedMediaType, "unsupported_media_type", "Send UTF-8; leave the charset out or write charset=utf-8.");
-        }
-
-        if (context.GetEndpoint()?.Metadata.GetMetadata<LimitedAs>()?.Kind is LimitKind.Chat
-            && context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } size)
-        {
-            size.MaxRequestBodySize = limits.Value.ChatBodyBytes;
         }
 
         return next(context);

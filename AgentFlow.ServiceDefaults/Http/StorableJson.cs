@@ -1,10 +1,10 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 
-namespace AgentFlow.ApiService.Edges;
+namespace AgentFlow.ServiceDefaults.Http;
 
 /// <summary>Text that Postgres can hold: whole characters (no lone surrogates) and no U+0000. Anything else is a 400 that names the member.</summary>
-internal sealed class StorableStringConverter : JsonConverter<string>
+public sealed class StorableStringConverter : JsonConverter<string>
 {
     public override string? Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
     {
@@ -18,13 +18,13 @@ internal sealed class StorableStringConverter : JsonConverter<string>
 
     public override string ReadAsPropertyName(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => StorableText.Read(ref reader);
 
-    public override void Write(Utf8JsonWriter writer, string value, JsonSerializerOptions options) => writer.WriteStringValue(value);
+    public override void Write(Utf8JsonWriter writer, string value, JsonSerializerOptions options) => StorableText.Given(writer).WriteStringValue(value);
 
-    public override void WriteAsPropertyName(Utf8JsonWriter writer, string value, JsonSerializerOptions options) => writer.WritePropertyName(value);
+    public override void WriteAsPropertyName(Utf8JsonWriter writer, string value, JsonSerializerOptions options) => StorableText.Given(writer).WritePropertyName(value);
 }
 
 /// <summary>The same for members that take any JSON, which are otherwise not looked into until somebody reads them.</summary>
-internal sealed class StorableElementConverter : JsonConverter<JsonElement>
+public sealed class StorableElementConverter : JsonConverter<JsonElement>
 {
     public override JsonElement Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
     {
@@ -42,11 +42,13 @@ internal sealed class StorableElementConverter : JsonConverter<JsonElement>
         return JsonElement.ParseValue(ref reader);
     }
 
-    public override void Write(Utf8JsonWriter writer, JsonElement value, JsonSerializerOptions options) => value.WriteTo(writer);
+    public override void Write(Utf8JsonWriter writer, JsonElement value, JsonSerializerOptions options) => value.WriteTo(StorableText.Given(writer));
 }
 
 file static class StorableText
 {
+    public static Utf8JsonWriter Given(Utf8JsonWriter? writer) => writer ?? throw new ArgumentNullException(nameof(writer));
+
     public static string Read(ref Utf8JsonReader reader)
     {
         string text;
