@@ -8,7 +8,7 @@ internal enum MemoryBackend
     /// <summary>In the service's own database.</summary>
     Local,
 
-    /// <summary>At Mem0's hosted service; needs <c>MEM0_API_KEY</c>.</summary>
+    /// <summary>At Mem0's hosted service; needs <c>MEM0_API_KEY</c> or <c>Memory:Mem0:ApiKey</c>, and <c>Memory:Mem0:Address</c> where it is not api.mem0.ai.</summary>
     Mem0,
 }
 
@@ -27,7 +27,7 @@ internal sealed class MemoryOptions
 {
     internal const string Section = "Memory";
 
-    /// <summary>Local. Mem0 is refused at the start: forwarding to its hosted API is not built yet.</summary>
+    /// <summary>Local or mem0. Default local.</summary>
     public MemoryBackend Backend { get; set; }
 
     /// <summary>Longest text of one memory or message in UTF-16 characters, 100 to 1,000,000. Default 50,000, the chat's own limit of a message.</summary>
@@ -62,6 +62,10 @@ internal sealed class MemoryOptions
 
     /// <summary>Deletes what has expired for good, some time after. Default false: it is only hidden.</summary>
     public bool PurgeExpired { get; set; }
+
+    /// <summary>How long a deleted memory's empty row stays, and its history is found under its id, 1 h to 10 years. Default 30 days: longer than any late write takes.</summary>
+    [Range(typeof(TimeSpan), "01:00:00", "3650.00:00:00")]
+    public TimeSpan KeepDeletedFor { get; set; } = TimeSpan.FromDays(30);
 
     /// <summary>After this time a memory counts half, 1 h to 10 years; absent: age does not count. Default absent.</summary>
     [Range(typeof(TimeSpan), "01:00:00", "3650.00:00:00")]

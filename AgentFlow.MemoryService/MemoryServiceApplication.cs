@@ -4,12 +4,11 @@ using AgentFlow.MemoryService.Events;
 using AgentFlow.MemoryService.Exchange;
 using AgentFlow.MemoryService.Graph;
 using AgentFlow.MemoryService.Mem0;
+using AgentFlow.MemoryService.Mem0.Backend;
 using AgentFlow.MemoryService.Memories;
 using AgentFlow.MemoryService.Review;
 using AgentFlow.MemoryService.Search;
 using AgentFlow.ServiceDefaults;
-using AgentFlow.ServiceDefaults.Edges;
-using AgentFlow.ServiceDefaults.Idempotency;
 using AgentFlow.ServiceDefaults.Postgres;
 using AgentFlow.ServiceDefaults.Queue;
 
@@ -18,9 +17,6 @@ namespace AgentFlow.MemoryService;
 /// <summary>The service as the process runs it and as tests host it.</summary>
 internal static class MemoryServiceApplication
 {
-    /// <summary>Body of a JSON request at most: 1,000 messages and their metadata, but no uploads.</summary>
-    private const long MaxBodyBytes = 8 << 20;
-
     /// <param name="args">Of the command line.</param>
     /// <param name="configure">Last word on settings and services, for tests.</param>
     internal static WebApplication Build(string[] args, Action<WebApplicationBuilder>? configure = null)
@@ -28,11 +24,9 @@ internal static class MemoryServiceApplication
         var builder = WebApplication.CreateBuilder(args);
         configure?.Invoke(builder);
         builder.AddServiceDefaults("agentflow-memory");
-        builder.AddServiceEdges();
-        builder.WebHost.ConfigureKestrel(options => options.Limits.MaxRequestBodySize = MaxBodyBytes);
         builder.AddPostgres("agentflow-memory", typeof(MemoryServiceApplication).Assembly);
         builder.Services.AddTaskQueue();
-        builder.Services.AddIdempotency();
+        builder.AddEdges();
         builder.AddAccess();
         builder.AddMemoryIndex();
         builder.AddMemories();
@@ -40,11 +34,19 @@ internal static class MemoryServiceApplication
         builder.Services.AddOpenApi();
         var app = builder.Build();
         app.UseServiceDefaults();
-        app.UseServiceEdges(facesBrowsers: false);
-        app.UseAuthentication();
-        app.UseAuthorization();
-        app.UseIdempotency();
+        app.UseEdges();
         app.MapDefaultEndpoints();
+        app.MapKeys();
+        if (Mem0Backend.IsAskedFor(app.Configuration))
+            app.MapMem0Backend();
+        else
+            app.MapLocalBackend();
+        app.MapOpenApi().AllowAnonymous();
+        return app;
+    }
+
+    private static void MapLocalBackend(this WebApplication app)
+    {
         app.MapMemories();
         app.MapSearch();
         app.MapEvents();
@@ -52,9 +54,6 @@ internal static class MemoryServiceApplication
         app.MapReview();
         app.MapExchange();
         app.MapErasure();
-        app.MapKeys();
         app.MapMem0();
-        app.MapOpenApi().AllowAnonymous();
-        return app;
     }
 }

@@ -2,8 +2,10 @@ using AgentFlow.MemoryService.Erasure;
 using AgentFlow.MemoryService.Events;
 using AgentFlow.MemoryService.Exchange;
 using AgentFlow.MemoryService.Graph;
+using AgentFlow.MemoryService.Graph.Neo4j;
 using AgentFlow.MemoryService.Index;
 using AgentFlow.MemoryService.Ingestion;
+using AgentFlow.MemoryService.Mem0.Backend;
 using AgentFlow.MemoryService.Memories;
 using AgentFlow.MemoryService.Search;
 using AgentFlow.Retrieval.Embedding;
@@ -13,7 +15,6 @@ using AgentFlow.Retrieval.Index.Upkeep;
 using AgentFlow.ServiceDefaults.Outbox;
 using AgentFlow.ServiceDefaults.Queue;
 using AgentFlow.ServiceDefaults.Settings;
-using Microsoft.Extensions.AI;
 
 namespace AgentFlow.MemoryService;
 
@@ -23,16 +24,18 @@ internal static class MemoryServiceRegistration
     {
         var services = builder.Services;
         services.AddValidatedOptions<MemoryOptions>(MemoryOptions.Section);
-        if (string.Equals(builder.Configuration[$"{MemoryOptions.Section}:{nameof(MemoryOptions.Backend)}"], nameof(MemoryBackend.Mem0), StringComparison.OrdinalIgnoreCase))
-            throw new SettingException("Memory:Backend", "found mem0", "Use local: forwarding to Mem0's hosted API is not built yet, and memories are never kept elsewhere than asked");
+        if (Mem0Backend.IsAskedFor(builder.Configuration))
+            builder.AddMem0Backend();
+        else if (!string.IsNullOrEmpty(builder.Configuration["MEM0_API_KEY"]))
+            services.AddHostedService<IdleMem0Key>();
         services.AddSingleton(ExtractionModelOptions.From(builder.Configuration));
         services.AddHttpClient(ModelExtraction.ClientName, client => client.Timeout = Timeout.InfiniteTimeSpan);
-        services.AddSingleton<MemoryStore>().AddSingleton<MemoryEditing>().AddSingleton<MemoryReader>().AddSingleton<MemoryChanges>().AddSingleton<MemoryBatches>();
+        services.AddSingleton<MemoryGroups>().AddSingleton<MemoryStore>().AddSingleton<MemoryEditing>().AddSingleton<MemoryReader>().AddSingleton<MemoryChanges>().AddSingleton<MemoryBatches>();
         services.AddSingleton<EventReader>().AddTaskHandler<AddMemoriesTask>().AddSingleton<GraphReader>().AddSingleton<ErasureStore>();
         services.AddSingleton<ExportReader>().AddSingleton<ImportStore>().AddSingleton<MemoryImport>();
         services.AddHostedService<ExpirySweep>();
         services.AddSingleton<MemoryIngestion>().AddSingleton<FactExtraction>().AddSingleton<ModelExtraction>().AddSingleton<SimilarityDeduplication>();
-        services.AddSingleton<MemorySearch>().AddSingleton<CandidateRows>().AddSingleton<RelatedMemories>().AddSingleton<EntityCandidates>().AddSingleton<MemoryDecay>();
+        services.AddSingleton<MemorySearch>().AddSingleton<PastSearch>().AddSingleton<CandidateRows>().AddSingleton<RelatedMemories>().AddSingleton<EntityCandidates>().AddSingleton<MemoryDecay>();
         return builder;
     }
 
@@ -42,14 +45,29 @@ internal static class MemoryServiceRegistration
     internal static WebApplicationBuilder AddMemoryIndex(this WebApplicationBuilder builder)
     {
         var services = builder.Services;
-        services.AddSingleton(HashingEmbeddingGenerator.Space);
-        services.AddSingleton<IEmbeddingGenerator<string, Embedding<float>>, HashingEmbeddingGenerator>();
         services.AddSingleton<MemoryEmbedding>();
         services.AddSingleton<MemoryTruth>();
         services.AddValidatedOptions<InProcessIndexOptions>("Memory:Index");
         services.AddValidatedOptions<IndexUpkeepOptions>("Memory:Upkeep");
+        try
+        {
+            services.AddEmbedding(builder.Configuration);
+        }
+        catch (FormatException error)
+        {
+            throw new SettingException(EmbeddingOptions.Section, "can not be read", error.Message);
+        }
+
         services.AddVectorIndex<MemoryTruth>(builder.Configuration, "agentflow-memory", UsualWords);
+        if (Neo4jOptions.Find(builder.Configuration) is { } neo4j)
+        {
+            services.AddSingleton(neo4j).AddSingleton<Neo4jMirror>();
+            services.AddHttpClient(Neo4jMirror.ClientName, client => client.Timeout = Neo4jMirror.Timeout);
+        }
+
         services.AddIndexOutbox<MemoryOutboxHandler>();
+        services.AddSingleton<MemoryReembedding>();
+        services.AddHostedService(provider => provider.GetRequiredService<MemoryReembedding>());
         services.AddSingleton<IndexedWrites>();
         services.AddHostedService(provider => provider.GetRequiredService<IndexedWrites>());
         return builder;

@@ -185,7 +185,11 @@ public sealed record SearchMemoriesRequest
 
     public double? Threshold { get; init; }
 
+    /// <summary>What was true then, closed since or not.</summary>
     public DateTimeOffset? AsOf { get; init; }
+
+    /// <summary>What was recorded and believed then, in the words it had; costs what loading all of the owner's memories costs. Not with <see cref="ExplainId"/>.</summary>
+    public DateTimeOffset? KnownAt { get; init; }
 
     public bool Explain { get; init; }
 

@@ -6,7 +6,7 @@ namespace AgentFlow.MemoryService.Access;
 
 /// <summary>
 /// <c>dotnet run --project AgentFlow.MemoryService -- key create --name laptop --scopes read,write [--owner id] [--user id] [--agent id]</c>: makes a
-/// key where there is no API to ask for one, and prints it.
+/// key where there is no API to ask for one, and prints it, alone, to standard output.
 /// </summary>
 internal static class KeyCommand
 {
@@ -17,7 +17,8 @@ internal static class KeyCommand
     {
         try
         {
-            await using var app = MemoryServiceApplication.Build(["--urls", "http://127.0.0.1:0"], builder => builder.Logging.ClearProviders());
+            await using var app = MemoryServiceApplication.Build(["--urls", "http://127.0.0.1:0"], builder =>
+                builder.Configuration["Logging:Console:LogLevel:Default"] = nameof(LogLevel.None));
             return await CreateAsync(app, Parse(args));
         }
         catch (SettingException error)

@@ -23,6 +23,8 @@ internal static class ErasureEndpoints
         var inIndex = await RemoveFromIndexAsync(caller.OwnerId, bound, erased, writes, index, ct);
         var remaining = await store.RemainingAsync(caller.OwnerId, bound, ct);
         remaining["index"] = inIndex;
+        if (await writes.ForgetInGraphAsync(caller.OwnerId, [.. erased.Points.Select(point => point.Id)], ct) is { } isForgotten)
+            remaining["graph"] = isForgotten ? 0 : erased.Points.Count;
         var receipt = new ErasureReceipt
         {
             Id = Guid.CreateVersion7(), At = time.GetUtcNow(), Removed = erased.Removed, Remaining = remaining, Complete = remaining.Values.All(count => count == 0),

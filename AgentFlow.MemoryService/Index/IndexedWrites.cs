@@ -1,4 +1,5 @@
 using System.Threading.Channels;
+using AgentFlow.MemoryService.Graph.Neo4j;
 using AgentFlow.MemoryService.Memories;
 using AgentFlow.Retrieval.Embedding;
 using AgentFlow.Retrieval.Index;
@@ -14,9 +15,15 @@ namespace AgentFlow.MemoryService.Index;
 /// not-yet-indexed tail in Postgres). What fails here stays in the outbox, whose worker tries again.
 /// </summary>
 internal sealed partial class IndexedWrites(
-    VectorIndex index, MemoryTruth truth, EmbeddingSpace space, Database database, OutboxWorker outbox, ILogger<IndexedWrites> logger) : BackgroundService
+    VectorIndex index, MemoryTruth truth, EmbeddingSpace space, Database database, OutboxWorker outbox, TimeProvider time,
+    ILogger<IndexedWrites> logger, Neo4jMirror? graph = null) : BackgroundService
 {
     private const int MaxBatch = 1_000;
+
+    /// <summary>
+    /// Where the index has the changes already, only their outbox rows are left to be taken away, many at once. The rows are not due before 2 s.
+    /// </summary>
+    private static readonly TimeSpan Gathering = TimeSpan.FromMilliseconds(100);
 
     /// <summary>Beyond this many the outbox worker takes over; the rows are there.</summary>
     private readonly Channel<(Guid OwnerId, IndexWrite Write)> _written =
@@ -70,6 +77,24 @@ internal sealed partial class IndexedWrites(
         return true;
     }
 
+    /// <summary>Takes erased memories, and entities that only they named, out of the graph's mirror at once.</summary>
+    /// <returns>Null without a mirror; false when it did not take it, and the outbox tries again.</returns>
+    internal async Task<bool?> ForgetInGraphAsync(Guid ownerId, IReadOnlyList<Guid> ids, CancellationToken ct)
+    {
+        if (graph is null || ids.Count == 0)
+            return null;
+        try
+        {
+            await graph.MirrorAsync(ids, [ownerId], ct);
+            return true;
+        }
+        catch (Exception error) when (IsIndexDown(error, ct))
+        {
+            LogLeft(error, ids.Count);
+            return false;
+        }
+    }
+
     /// <summary>
     /// Brings over what other processes have committed. Where Qdrant does not take it, the in-process index behind it does, and the search that
     /// follows says that it was degraded.
@@ -117,6 +142,8 @@ internal sealed partial class IndexedWrites(
         {
             while (await _written.Reader.WaitToReadAsync(stoppingToken))
             {
+                if (IsInProcess)
+                    await Task.Delay(Gathering, time, stoppingToken);
                 var batch = new List<(Guid OwnerId, IndexWrite Write)>();
                 while (batch.Count < MaxBatch && _written.Reader.TryRead(out var written))
                     batch.Add(written);
@@ -141,6 +168,13 @@ internal sealed partial class IndexedWrites(
                 truth.Applied(batch.Select(written => written.Write));
             }
 
+            // The graph follows by the same rows: then the worker takes them away.
+            if (graph is not null)
+            {
+                outbox.Wake();
+                return;
+            }
+
             await database.AsWorker().CreateBatch().Relaxed()
                 .Add(
                     "delete from index_outbox o using unnest($1, $2) as done (id, version) where o.entity_id = done.id and o.version = done.version",
@@ -159,7 +193,7 @@ internal sealed partial class IndexedWrites(
 }
 
 /// <summary>Applies outbox rows from what is true now; the index keeps the newer version of whatever arrives twice.</summary>
-internal sealed class MemoryOutboxHandler(VectorIndex index, MemoryTruth truth) : IIndexOutboxHandler
+internal sealed class MemoryOutboxHandler(VectorIndex index, MemoryTruth truth, Neo4jMirror? graph = null) : IIndexOutboxHandler
 {
     public async Task ApplyAsync(IReadOnlyList<OutboxEntry> entries, CancellationToken ct)
     {
@@ -174,5 +208,8 @@ internal sealed class MemoryOutboxHandler(VectorIndex index, MemoryTruth truth) 
                     : new IndexWrite.Remove(entry.EntityId, entry.Version))],
                 ct);
         }
+
+        if (graph is not null)
+            await graph.MirrorAsync([.. entries.Select(entry => entry.EntityId)], [.. entries.Select(entry => entry.OwnerId).Distinct()], ct);
     }
 }

@@ -14,6 +14,18 @@ internal sealed partial class MemoryEmbedding(
 
     internal string Model => space.Model;
 
+    /// <summary>Embedding costs no call.</summary>
+    internal bool IsBuiltIn => generator is HashingEmbeddingGenerator;
+
+    /// <summary>Something may have been stored without its vector since this was last set to false.</summary>
+    internal bool HasFailed
+    {
+        get => Volatile.Read(ref _hasFailed);
+        set => Volatile.Write(ref _hasFailed, value);
+    }
+
+    private bool _hasFailed;
+
     /// <summary>How much these embeddings count beside words.</summary>
     internal RankWeights Weights { get; } = RankWeights.For(space);
 
@@ -31,19 +43,21 @@ internal sealed partial class MemoryEmbedding(
     /// <returns>One vector for each text; null when the embedder did not answer.</returns>
     internal async Task<IReadOnlyList<ReadOnlyMemory<float>>?> TryEmbedAsync(IReadOnlyList<string> texts, CancellationToken ct)
     {
-        if (generator is HashingEmbeddingGenerator)
+        if (IsBuiltIn)
             return [.. texts.Select(text => (ReadOnlyMemory<float>)HashingEmbeddingGenerator.Embed(text))];
         try
         {
             var embeddings = await generator.GenerateAsync(texts, cancellationToken: ct);
             if (embeddings.Count == texts.Count && embeddings.All(embedding => embedding.Vector.Length == space.Dimensions))
                 return [.. embeddings.Select(embedding => Normalize(embedding.Vector))];
+            HasFailed = true;
             LogWrongShape(embeddings.Count, texts.Count, space.Dimensions);
             return null;
         }
         catch (Exception error) when (error is HttpRequestException or IOException or TimeoutException or System.ClientModel.ClientResultException
             || (error is OperationCanceledException && !ct.IsCancellationRequested))
         {
+            HasFailed = true;
             LogFailed(error, texts.Count);
             return null;
         }

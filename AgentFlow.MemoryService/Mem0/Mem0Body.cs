@@ -1,18 +1,22 @@
 using System.Globalization;
 using System.Text.Json;
 using AgentFlow.Contracts.Memories;
+using AgentFlow.ServiceDefaults.Http;
 
 namespace AgentFlow.MemoryService.Mem0;
 
 /// <summary>A JSON body as Mem0 reads it: unknown members are ignored, null is absent, ids may be numbers.</summary>
 internal readonly struct Mem0Body(JsonElement root)
 {
+    /// <summary>Half characters and U+0000 can not be kept, whatever member they are in.</summary>
+    private static readonly JsonSerializerOptions Storable = new() { Converters = { new StorableElementConverter() } };
+
     internal static async Task<Mem0Body> ReadAsync(HttpContext context)
     {
         if (context.Request.ContentLength == 0)
             return new Mem0Body(JsonElement.Parse("{}"));
-        using var document = await JsonDocument.ParseAsync(context.Request.Body, cancellationToken: context.RequestAborted);
-        return document.RootElement.ValueKind == JsonValueKind.Object ? new Mem0Body(document.RootElement.Clone()) : throw Mem0Edge.Invalid("The body is a JSON object.");
+        var root = await JsonSerializer.DeserializeAsync<JsonElement>(context.Request.Body, Storable, context.RequestAborted);
+        return root.ValueKind == JsonValueKind.Object ? new Mem0Body(root) : throw Mem0Edge.Invalid("The body is a JSON object.");
     }
 
     internal bool Has(string name) => root.TryGetProperty(name, out _);

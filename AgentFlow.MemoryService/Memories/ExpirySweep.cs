@@ -5,7 +5,10 @@ using Npgsql;
 
 namespace AgentFlow.MemoryService.Memories;
 
-/// <summary>Deletes what has expired, when <c>Memory:PurgeExpired</c> asks for it; otherwise expired memories are only hidden.</summary>
+/// <summary>
+/// Deletes what has expired, when <c>Memory:PurgeExpired</c> asks for it (otherwise it is only hidden), and drops the empty rows of what was deleted
+/// <c>Memory:KeepDeletedFor</c> ago, once the index needs them no more.
+/// </summary>
 internal sealed partial class ExpirySweep(
     Database database, MemoryEditing editing, IndexedWrites index, IOptions<MemoryOptions> options, TimeProvider time, ILogger<ExpirySweep> logger) : BackgroundService
 {
@@ -37,8 +40,6 @@ internal sealed partial class ExpirySweep(
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        if (!options.Value.PurgeExpired)
-            return;
         using var timer = new PeriodicTimer(Interval, time);
         try
         {
@@ -51,12 +52,35 @@ internal sealed partial class ExpirySweep(
         }
     }
 
+    /// <summary>A row that waits in the outbox has not been taken out of the index yet. The index's own tombstones go with its sweep.</summary>
+    /// <returns>How many rows were dropped.</returns>
+    internal async Task<int> DropDeletedAsync(CancellationToken ct)
+    {
+        var dropped = 0;
+        while (true)
+        {
+            var batch = await database.AsWorker().ExecuteAsync(
+                """
+                delete from memories m using (
+                    select id from memories where status = 3 and updated_at < $1 and not exists (select from index_outbox o where o.entity_id = memories.id)
+                    order by updated_at limit $2) old
+                where m.id = old.id
+                """,
+                [time.GetUtcNow() - options.Value.KeepDeletedFor, Batch], ct);
+            dropped += batch;
+            if (batch < Batch)
+                return dropped;
+        }
+    }
+
     private async Task TryAsync(CancellationToken ct)
     {
         try
         {
-            if (await RunOnceAsync(ct) is > 0 and var count)
+            if (options.Value.PurgeExpired && await RunOnceAsync(ct) is > 0 and var count)
                 LogPurged(count);
+            if (await DropDeletedAsync(ct) is > 0 and var dropped)
+                LogDropped(dropped);
         }
         catch (NpgsqlException error)
         {
@@ -66,6 +90,9 @@ internal sealed partial class ExpirySweep(
 
     [LoggerMessage(Level = LogLevel.Information, Message = "{Count} expired memories were deleted")]
     private partial void LogPurged(int count);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "{Count} rows of deleted memories were dropped")]
+    private partial void LogDropped(int count);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Expired memories could not be deleted; it is tried again")]
     private partial void LogFailed(Exception error);

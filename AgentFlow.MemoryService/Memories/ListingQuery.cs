@@ -11,7 +11,7 @@ namespace AgentFlow.MemoryService.Memories;
 
 /// <summary>The query string of <c>GET /api/memories</c>.</summary>
 internal sealed record ListingQuery(
-    string? UserId, string? AgentId, string? SessionId, string? AppId, string? Filter, DateTimeOffset? AsOf, bool? Superseded, bool? Expired, bool? Pending,
+    string? UserId, string? AgentId, string? SessionId, string? AppId, string? Filter, DateTimeOffset? AsOf, DateTimeOffset? KnownAt, bool? Superseded, bool? Expired, bool? Pending,
     int? Limit, string? Cursor)
 {
     internal MemoryScope Subject => new() { UserId = UserId, AgentId = AgentId, SessionId = SessionId, AppId = AppId };
@@ -26,6 +26,7 @@ internal sealed record ListingQuery(
         {
             Filter = FilterExpression.AllOf(filter, ParseFilter()),
             AsOf = AsOf,
+            KnownAt = KnownAt,
             Superseded = Superseded == true,
             Expired = Expired == true,
             Pending = Pending == true,

@@ -30,7 +30,7 @@ internal sealed class MemoryChanges(
     /// <exception cref="ProblemException">400, 409 or 413.</exception>
     internal async Task<MemoryRow?> PatchAsync(MemoryCaller caller, MemoryId id, MemoryPatch patch, Guid operationId, CancellationToken ct)
     {
-        Check(patch);
+        Check(patch, options.Value);
         for (var attempt = 1; ; attempt++)
         {
             if (await FindAsync(caller, id, ct) is not { } before || before.Status == MemoryStatus.Deleted)
@@ -128,13 +128,13 @@ internal sealed class MemoryChanges(
             vector);
     }
 
-    private void Check(MemoryPatch patch)
+    internal static void Check(MemoryPatch patch, MemoryOptions options)
     {
         if (patch is { Text: null, Metadata: null, Categories: null, ExpiresAt: null, ClearExpiresAt: false })
             throw AddRequestRules.Invalid("text", "Nothing to change was given.");
         if (patch.Text is { } text)
-            AddRequestRules.CheckText("text", text, options.Value);
-        AddRequestRules.CheckMetadata(patch.Metadata, options.Value);
+            AddRequestRules.CheckText("text", text, options);
+        AddRequestRules.CheckMetadata(patch.Metadata, options);
         AddRequestRules.CheckCategories(patch.Categories);
         if (patch is { ClearExpiresAt: true, ExpiresAt: not null })
             throw AddRequestRules.Invalid("clearExpiresAt", "Give a new expiry or take it away, not both.");

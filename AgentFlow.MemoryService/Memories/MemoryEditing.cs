@@ -28,7 +28,7 @@ internal sealed class MemoryEditing(Database database)
             select id, owner_id, version + 1, case when $13 = 0 then 'upsert' else 'delete' end from old
             on conflict (entity_id) do update set version = excluded.version, op = excluded.op, attempts = 0, not_before = now()
         ), dropped as (
-            delete from memory_embeddings e using old where $14 and e.memory_id = old.id and e.model <> $15
+            delete from memory_embeddings e using old where $14 and e.memory_id = old.id and (e.model <> $15 or $16::bytea is null)
         ), embedded as (
             insert into memory_embeddings (memory_id, model, owner_id, vector)
             select id, $15, owner_id, $16::bytea from old where $14 and $16::bytea is not null

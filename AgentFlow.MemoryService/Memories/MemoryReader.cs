@@ -24,7 +24,7 @@ internal sealed class MemoryReader(Database database, TimeProvider time)
         sql.Where(listing);
         sql.And($"m.seq < {sql.Parameter(listing.Before ?? long.MaxValue)}");
         return database.ForOwner(ownerId).QueryAsync(
-            $"select {MemoryRow.Columns} from memories m where {sql.Condition} order by m.seq desc offset {sql.Parameter(listing.Offset)} limit {sql.Parameter(listing.Limit)}",
+            $"select {MemoryRow.Columns} from {sql.Source} where {sql.Condition} order by m.seq desc offset {sql.Parameter(listing.Offset)} limit {sql.Parameter(listing.Limit)}",
             sql.Parameters, MemoryRow.Read, ct);
     }
 
@@ -34,7 +34,7 @@ internal sealed class MemoryReader(Database database, TimeProvider time)
         var sql = new MemorySql(ownerId, time.GetUtcNow());
         sql.Where(listing);
         return database.ForOwner(ownerId).QuerySingleAsync(
-            $"select count(*) from memories m where {sql.Condition}", sql.Parameters, reader => reader.GetInt64(0), ct);
+            $"select count(*) from {sql.Source} where {sql.Condition}", sql.Parameters, reader => reader.GetInt64(0), ct);
     }
 
     /// <summary>Ids of what a listing would show, oldest first.</summary>
@@ -43,7 +43,7 @@ internal sealed class MemoryReader(Database database, TimeProvider time)
         var sql = new MemorySql(ownerId, time.GetUtcNow());
         sql.Where(listing);
         return database.ForOwner(ownerId).QueryAsync(
-            $"select m.id from memories m where {sql.Condition} order by m.seq limit {sql.Parameter(listing.Limit)}",
+            $"select m.id from {sql.Source} where {sql.Condition} order by m.seq limit {sql.Parameter(listing.Limit)}",
             sql.Parameters, reader => reader.GetGuid(0), ct);
     }
 
@@ -70,6 +70,9 @@ internal sealed record MemoryListing
 
     /// <summary>What was true then, closed since or not.</summary>
     public DateTimeOffset? AsOf { get; init; }
+
+    /// <summary>As it was recorded then, and believed: later edits, and facts learned since, do not count.</summary>
+    public DateTimeOffset? KnownAt { get; init; }
 
     /// <summary>The sequence number that the last page ended with.</summary>
     public long? Before { get; init; }

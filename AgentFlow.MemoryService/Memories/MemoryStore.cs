@@ -5,7 +5,7 @@ using AgentFlow.ServiceDefaults.Postgres;
 namespace AgentFlow.MemoryService.Memories;
 
 /// <summary>Writes memories. Every change commits together with its history and its outbox row. Thread-safe.</summary>
-internal sealed class MemoryStore(Database database)
+internal sealed class MemoryStore(Database database, MemoryGroups groups)
 {
     /// <summary>Another transaction may store the same text between our look and our insert; each turn of this loop needs one more of them.</summary>
     private const int MaxTries = 5;
@@ -20,6 +20,8 @@ internal sealed class MemoryStore(Database database)
     {
         if (memories.Count == 0)
             return [];
+        if (memories is [{ Slot: null, Contradicts.Count: 0, ValidTo: null } alone] && await groups.InsertAsync(ownerId, operationId, alone, model) is { } sequence)
+            return [new StoredMemory(alone, alone.Id, sequence, alone.Status == MemoryStatus.Pending ? MemoryChange.Pending : MemoryChange.Added, [])];
         if (memories.All(memory => memory.Slot is null && memory.Contradicts.Count == 0) && memories.Count <= MaxBatch)
         {
             var batch = database.ForOwner(ownerId).CreateBatch();
@@ -144,10 +146,12 @@ internal sealed class MemoryStore(Database database)
 
     private static StoredMemory ToStored(NewMemory memory, Inserted result, IReadOnlyList<MemoryId> closed)
     {
-        var change = !result.Added ? MemoryChange.Duplicate
+        // A group whose answer was lost may have stored it: then what is found under its id is itself.
+        var isNew = result.Added || result.Id == memory.Id.Value;
+        var change = !isNew ? MemoryChange.Duplicate
             : memory.Status == MemoryStatus.Pending ? MemoryChange.Pending
             : closed.Count > 0 ? MemoryChange.Superseded
             : MemoryChange.Added;
-        return new StoredMemory(memory, new MemoryId(result.Id), result.Added ? result.Sequence : 0, change, closed);
+        return new StoredMemory(memory, new MemoryId(result.Id), isNew ? result.Sequence : 0, change, closed);
     }
 }

@@ -15,7 +15,12 @@ internal sealed class CandidateRows(Database database, MemoryTruth truth)
 {
     private const string JoinSql = $"select {MemoryRow.Columns} from memories m where m.id = any($1) and m.owner_id = $2";
 
-    private const string ChangedSql = "select m.id, m.version from memories m where m.owner_id = $1 and m.changed_xid >= $2::text::xid8";
+    /// <summary>One row without an id when nothing changed; the horizon belongs to the same snapshot as the changes.</summary>
+    private const string ChangedSql =
+        """
+        select pg_snapshot_xmin(pg_current_snapshot())::text, m.id, m.version
+        from (select) as one left join memories m on m.owner_id = $1 and m.changed_xid >= $2::text::xid8
+        """;
 
     private const string QueuedSql =
         "select m.id, m.version from index_outbox o join memories m on m.id = o.entity_id where o.owner_id = $1 and m.owner_id = $1 limit 2000";
@@ -38,14 +43,10 @@ internal sealed class CandidateRows(Database database, MemoryTruth truth)
     /// <param name="exact">The candidates come from the in-process index: also read what it has not seen.</param>
     internal async Task<Joined> JoinAsync(Guid ownerId, IEnumerable<Guid> candidates, bool exact, CancellationToken ct)
     {
-        var ids = candidates.ToArray();
-        var batch = database.ForOwner(ownerId).CreateBatch()
-            .Add("select pg_snapshot_xmin(pg_current_snapshot())::text", [])
-            .Add(JoinSql, [ids, ownerId]);
+        var batch = database.ForOwner(ownerId).CreateBatch().Add(JoinSql, [candidates.ToArray(), ownerId]);
         if (exact && truth.ReadUpTo(ownerId) is { } since)
             batch.Add(ChangedSql, [ownerId, since.ToString(CultureInfo.InvariantCulture)]);
-        var joined = await batch.ReadAsync(ReadAsync, ct);
-        return exact ? joined : joined with { Horizon = null };
+        return await batch.ReadAsync(ReadAsync, ct);
     }
 
     internal Task<MemoryRow?> FindAsync(Guid ownerId, MemoryId id, CancellationToken ct) =>
@@ -54,19 +55,18 @@ internal sealed class CandidateRows(Database database, MemoryTruth truth)
 
     private async Task<Joined> ReadAsync(NpgsqlDataReader reader, CancellationToken ct)
     {
-        await reader.ReadAsync(ct);
-        var horizon = ulong.Parse(reader.GetString(0), CultureInfo.InvariantCulture);
-        await reader.NextResultAsync(ct);
         var rows = new List<MemoryRow>();
         while (await reader.ReadAsync(ct))
             rows.Add(MemoryRow.Read(reader));
         var tail = new List<Guid>();
+        ulong? horizon = null;
         if (await reader.NextResultAsync(ct))
         {
             while (await reader.ReadAsync(ct))
             {
-                if (!truth.HasApplied(reader.GetGuid(0), reader.GetInt32(1)))
-                    tail.Add(reader.GetGuid(0));
+                horizon = ulong.Parse(reader.GetString(0), CultureInfo.InvariantCulture);
+                if (reader.NullableGuid(1) is { } changed && !truth.HasApplied(changed, reader.GetInt32(2)))
+                    tail.Add(changed);
             }
         }
 

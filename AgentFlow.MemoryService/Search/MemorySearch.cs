@@ -20,6 +20,8 @@ internal sealed record MemoryQuery(string Text, FilterExpression? Filter)
 
     public DateTimeOffset? AsOf { get; init; }
 
+    public DateTimeOffset? KnownAt { get; init; }
+
     public bool Explain { get; init; }
 
     public MemoryId? ExplainId { get; init; }
@@ -175,11 +177,14 @@ internal sealed class MemorySearch(
             throw Ingestion.AddRequestRules.Invalid("threshold", "threshold is 0 to 1.");
         if (request.ExplainId is not null && !request.Explain)
             throw Ingestion.AddRequestRules.Invalid("explainId", "explainId needs explain.");
+        if (request is { KnownAt: not null, ExplainId: not null })
+            throw Ingestion.AddRequestRules.Invalid("explainId", "explainId does not go with knownAt.");
         return new MemoryQuery(request.Query, MemoryFilters.Bind(caller, request.Filter))
         {
             TopK = request.TopK,
             Threshold = request.Threshold ?? 0,
             AsOf = request.AsOf,
+            KnownAt = request.KnownAt,
             Explain = request.Explain,
             ExplainId = request.ExplainId,
             Rerank = request.Rerank,

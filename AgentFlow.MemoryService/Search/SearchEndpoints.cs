@@ -18,9 +18,12 @@ internal static class SearchEndpoints
     }
 
     private static async Task<Ok<SearchMemoriesResponse>> SearchAsync(
-        SearchMemoriesRequest request, MemoryCaller caller, MemorySearch search, CancellationToken ct)
+        SearchMemoriesRequest request, MemoryCaller caller, MemorySearch search, PastSearch past, CancellationToken ct)
     {
-        var findings = await search.FindAsync(caller.OwnerId, MemorySearch.Check(caller, request), ct);
+        var query = MemorySearch.Check(caller, request);
+        var findings = query.KnownAt is { } knownAt
+            ? await past.FindAsync(caller.OwnerId, query, knownAt, ct)
+            : await search.FindAsync(caller.OwnerId, query, ct);
         return TypedResults.Ok(new SearchMemoriesResponse
         {
             Items = [.. findings.Ranked.Select(found => found.ToItem(request.Explain))],

@@ -12,6 +12,12 @@ internal static class HostedEntities
     {
         mem0.MapGet("/v1/entities/", ListAsync).RequireAuthorization(Policies.Read).WithSummary("Mem0: who has memories");
         mem0.MapGet("/v1/entities/filters/", FiltersAsync).RequireAuthorization(Policies.Read).WithSummary("Mem0: what can be filtered by");
+        foreach (var type in SubjectStore.Types)
+        {
+            mem0.MapPost($"/v1/{type}s/", (HttpContext context, MemoryCaller caller, SubjectStore subjects, TimeProvider time, CancellationToken ct) => CreateAsync(type, context, caller, subjects, time, ct))
+                .RequireAuthorization(Policies.Write).WithSummary($"Mem0: makes a {type} known");
+        }
+
         foreach (var version in new[] { "v1", "v2" })
         {
             mem0.MapGet($"/{version}/entities/{{type}}/{{id}}/", GetAsync).RequireAuthorization(Policies.Read).WithSummary("Mem0: one user, agent, app or run");
@@ -37,6 +43,16 @@ internal static class HostedEntities
         var all = await subjects.ListAsync(caller, ct);
         return Mem0Edge.Json(new JsonObject(SubjectStore.Types.Select(type => KeyValuePair.Create(
             $"{type}s", (JsonNode?)new JsonArray([.. all.Where(subject => subject.Type == type).Select(subject => (JsonNode)subject.Name)])))));
+    }
+
+    /// <summary>Who has no memories yet needs no row: the answer says what is there, which may be none.</summary>
+    private static async Task<IResult> CreateAsync(string type, HttpContext context, MemoryCaller caller, SubjectStore subjects, TimeProvider time, CancellationToken ct)
+    {
+        var name = (await Mem0Body.ReadAsync(context)).Required($"{type}_id");
+        caller.Bind(SubjectStore.ToScope(type, name)!);
+        var now = time.GetUtcNow();
+        var known = (await subjects.ListAsync(caller, ct)).FirstOrDefault(one => one.Type == type && one.Name == name) ?? new Subject(type, name, 0, now, now);
+        return Mem0Edge.Json(known.ToHosted(caller.OwnerId), known.Memories == 0 ? StatusCodes.Status201Created : StatusCodes.Status200OK);
     }
 
     private static async Task<IResult> GetAsync(string type, string id, MemoryCaller caller, SubjectStore subjects, CancellationToken ct)

@@ -65,6 +65,52 @@ public sealed class HostedShapesTests(MemoryFixture fixture) : IClassFixture<Mem
     }
 
     [Theory]
+    [InlineData("user")]
+    [InlineData("agent")]
+    [InlineData("app")]
+    [InlineData("run")]
+    public async Task A_subject_can_be_made_known_before_it_has_memories(string type)
+    {
+        using var client = await fixture.Host.ClientAsync();
+        var made = await PostAsync(client, $"/v1/{type}s/", $$"""{"{{type}}_id":"x"}""");
+        Assert.Equal((type, "x", 0), (Text(made, "type"), Text(made, "name"), made.GetProperty("total_memories").GetInt32()));
+        await PostAsync(client, "/v3/memories/add/", $$"""{"{{type}}_id":"x","infer":false,"messages":[{"role":"user","content":"I like tea"}]}""");
+        Assert.Equal(1, (await PostAsync(client, $"/v1/{type}s/", $$"""{"{{type}}_id":"x"}""")).GetProperty("total_memories").GetInt32());
+        using var refused = await client.PostTextAsync($"/v1/{type}s/", "{}");
+        Assert.Equal(400, (int)refused.StatusCode);
+    }
+
+    [Theory]
+    [InlineData("""{"user_id":"f","metadata":{"cat":"a"}}""", "0 4 8")]
+    [InlineData("""{"AND":[{"user_id":"f"},{"metadata":{"cat":{"ne":"a"}}}]}""", "1 2 3 5 6 7 9")]
+    [InlineData("""{"AND":[{"user_id":"f"},{"metadata":{"tag":{"contains":"ag3"}}}]}""", "3")]
+    [InlineData("""{"AND":[{"user_id":"f"},{"OR":[{"metadata":{"cat":"a"}},{"metadata":{"cat":"b"}}]}]}""", "0 1 4 5 8 9")]
+    [InlineData("""{"AND":[{"user_id":"f"}],"OR":[{"metadata":{"cat":"a"}},{"metadata":{"cat":"b"}}]}""", "0 1 4 5 8 9")]
+    [InlineData("""{"AND":[{"user_id":"f"},{"NOT":[{"metadata":{"cat":"a"}},{"metadata":{"cat":"b"}}]}]}""", "2 3 6 7")]
+    [InlineData("""{"AND":[{"user_id":"f"},{"NOT":{"metadata":{"cat":"a"}}}]}""", "1 2 3 5 6 7 9")]
+    [InlineData("""{"AND":[{"user_id":"f"},{"created_at":{"gte":"2020-01-01"}}]}""", "0 1 2 3 4 5 6 7 8 9")]
+    [InlineData("""{"AND":[{"user_id":"f"},{"created_at":{"lt":"2020-01-01"}}]}""", "")]
+    [InlineData("""{"AND":[{"user_id":"f"},{"keywords":{"icontains":"NUMBER 7"}}]}""", "7")]
+    [InlineData("""{"OR":[{"user_id":"f"},{"agent_id":"g"}]}""", "0 1 2 3 4 5 6 7 8 9")]
+    [InlineData("""{"AND":[{"user_id":"f"},{"run_id":"*"}]}""", "1 3 5 7 9")]
+    public async Task A_filter_of_the_hosted_grammar_finds_the_same_in_search_and_listing(string filters, string expected)
+    {
+        using var client = await fixture.Host.ClientAsync();
+        for (var n = 0; n < 10; n++)
+        {
+            var run = n % 2 == 1 ? ",\"run_id\":\"r\"" : string.Empty;
+            await PostAsync(client, "/v3/memories/add/", $$"""{"user_id":"f"{{run}},"infer":false,"metadata":{"cat":"{{"abcd"[n % 4]}}","n":{{n}},"tag":"Tag{{n}}"},"messages":[{"role":"user","content":"Item number {{n}}"}]}""");
+        }
+
+        var found = await PostAsync(client, "/v3/memories/search/", $$"""{"query":"Item number","top_k":100,"threshold":0,"filters":{{filters}}}""");
+        var listed = await PostAsync(client, "/v3/memories/?page=1&page_size=100", $$"""{"filters":{{filters}}}""");
+        Assert.Equal(expected, Numbers(found));
+        Assert.Equal(expected, Numbers(listed));
+
+        static string Numbers(JsonElement page) => string.Join(' ', page.GetProperty("results").EnumerateArray().Select(memory => memory.GetProperty("metadata").GetProperty("n").GetInt32()).Order());
+    }
+
+    [Theory]
     [InlineData("/v3/memories/add/", """{"messages":[{"role":"user","content":"x"}]}""")]
     [InlineData("/v3/memories/add/", """{"user_id":"u"}""")]
     [InlineData("/v3/memories/search/", """{"query":"x","filters":{}}""")]
