@@ -7,9 +7,13 @@ internal static class Catalog
     [
         new("start", "", "start-up times, memory at rest, stop", Start.StartUp.RunAsync),
         new("quality", "locomo", "<file>: recall of conversation memory without a model", Quality.LocomoQuality.RunAsync),
+        new("quality", "locomo-service", "<file>: the same, of the running memory service over HTTP", Quality.LocomoService.RunAsync),
         new("search", "index", "[<points>] [qdrant]: latency of one search in 5,000 and 100,000 points", Search.IndexLatency.RunAsync),
         new("soak", "index", "[<histories> [<seed>]]: truth and index after random histories with faults", Soak.IndexSoak.RunAsync),
+        new("soak", "memory", "[<histories> [<seed>]]: memories through Postgres, outbox, search and Qdrant, with crashes", Soak.MemorySoakRun.RunAsync),
+        new("soak", "canaries", "[<users> [<searches> [<seed>]]]: a canary of each user, looked for by all the others", Soak.CanarySoak.RunAsync),
         new("load", "memory", "searches and verbatim adds of one user with 5,000 memories, over HTTP", Load.MemoryLoad.RunAsync),
+        new("load", "memory-scale", "[memories]: one owner's searches among up to a million memories, and the first of an owner that is not loaded", Load.MemoryScale.RunAsync),
         new("load", "chat", "questions over documents, before a slow provider, and without a free connection", Load.ChatLoad.RunAsync),
         new("load", "streams", "[fast] [slow] [cancel] [leak]: what streams cost through the API; leak, 20,000 of them, only when named", Load.StreamLoad.RunAsync),
         new("load", "relay", "what a stream costs in our own code, without HTTP of ours and without a database", Load.RelayLoad.RunAsync),

@@ -44,15 +44,16 @@ internal static class MemoryLoad
         using var http = new HttpClient(new SocketsHttpHandler { MaxConnectionsPerServer = 64 }) { BaseAddress = address };
         http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", key.Secret);
 
+        var run = new Runner(postgres);
         var failed = 0;
-        await RunManyAsync(Clients, Memories, i => AddAsync(http, i, ct));
-        await RunManyAsync(1, 500, i => SearchAsync(http, i, ct));
-        var search = await RunManyAsync(1, Serial, i => SearchAsync(http, i, ct));
+        await run.ManyAsync(Clients, Memories, i => AddAsync(http, i, ct));
+        await run.ManyAsync(1, 500, i => SearchAsync(http, i, ct));
+        var search = await run.ManyAsync(1, Serial, i => SearchAsync(http, i, ct));
         failed += Report(qdrant is null ? "search, one at a time" : "search with Qdrant, one at a time", search, qdrant is null ? (2, 5) : (5, 12), null);
-        failed += Report($"search, {Clients} in parallel", await RunManyAsync(Clients, Parallel, i => SearchAsync(http, i, ct)), null, qdrant is null ? 1_500 : null);
-        await RunManyAsync(1, 200, i => AddAsync(http, Memories + i, ct));
-        failed += Report("verbatim add, one at a time", await RunManyAsync(1, Serial, i => AddAsync(http, 10_000 + i, ct)), (2, null), null);
-        failed += Report($"verbatim add, {Clients} in parallel", await RunManyAsync(Clients, Parallel, i => AddAsync(http, 20_000 + i, ct)), null, 2_500);
+        failed += Report($"search, {Clients} in parallel", await run.ManyAsync(Clients, Parallel, i => SearchAsync(http, i, ct)), null, qdrant is null ? 1_500 : null);
+        await run.ManyAsync(1, 200, i => AddAsync(http, Memories + i, ct));
+        failed += Report("verbatim add, one at a time", await run.ManyAsync(1, Serial, i => AddAsync(http, 10_000 + i, ct)), (2, null), null);
+        failed += Report($"verbatim add, {Clients} in parallel", await run.ManyAsync(Clients, Parallel, i => AddAsync(http, 20_000 + i, ct)), null, 2_500);
         await app.StopAsync(CancellationToken.None);
         return failed;
     }
@@ -88,31 +89,42 @@ internal static class MemoryLoad
 
     private static StringContent Body(string json) => new(json, Encoding.UTF8, "application/json");
 
-    private static async Task<(double[] Ms, double PerSecond)> RunManyAsync(int clients, int count, Func<int, Task> run)
-    {
-        var next = -1;
-        var times = new ConcurrentBag<double>();
-        var started = Stopwatch.GetTimestamp();
-        await Task.WhenAll(Enumerable.Range(0, clients).Select(_ => Task.Run(async () =>
-        {
-            int i;
-            while ((i = Interlocked.Increment(ref next)) < count)
-            {
-                var before = Stopwatch.GetTimestamp();
-                await run(i);
-                times.Add(Stopwatch.GetElapsedTime(before).TotalMilliseconds);
-            }
-        })));
-        return ([.. times.Order()], count / Stopwatch.GetElapsedTime(started).TotalSeconds);
-    }
-
-    private static int Report(string what, (double[] Ms, double PerSecond) result, (double P50, double? P95)? latency, double? rate)
+    private static int Report(string what, Times result, (double P50, double? P95)? latency, double? rate)
     {
         var (p50, p95) = (result.Ms[result.Ms.Length / 2], result.Ms[(int)(result.Ms.Length * 0.95)]);
         var goal = latency is { } wanted
             ? $"goal p50 {wanted.P50} ms{(wanted.P95 is { } tail ? $", p95 {tail} ms" : string.Empty)}"
             : rate is { } perSecond ? $"goal {perSecond:0}/s" : "no goal";
-        Console.WriteLine($"{what,-36} p50 {p50,6:0.00} ms  p95 {p95,6:0.00} ms  {result.PerSecond,7:0}/s  ({goal})");
+        Console.WriteLine(
+            $"{what,-36} p50 {p50,6:0.00} ms  p95 {p95,6:0.00} ms  {result.PerSecond,7:0}/s  CPU of one: {result.OwnCpuMs:0.00} ms service and client, {result.PostgresCpuMs:0.00} ms Postgres  ({goal})");
         return (latency is { } limit && (p50 > limit.P50 || p95 > limit.P95)) || (rate is { } least && result.PerSecond < least) ? 1 : 0;
+    }
+
+    /// <param name="Ms">Of each call, ascending.</param>
+    /// <param name="OwnCpuMs">Processor time of this process, which is service and client in one, for one call.</param>
+    private sealed record Times(double[] Ms, double PerSecond, double OwnCpuMs, double PostgresCpuMs);
+
+    private sealed class Runner(PrivatePostgres postgres)
+    {
+        internal async Task<Times> ManyAsync(int clients, int count, Func<int, Task> run)
+        {
+            var next = -1;
+            var times = new ConcurrentBag<double>();
+            var (own, server) = (Environment.CpuUsage.TotalTime, postgres.CpuTime());
+            var started = Stopwatch.GetTimestamp();
+            await Task.WhenAll(Enumerable.Range(0, clients).Select(_ => Task.Run(async () =>
+            {
+                int i;
+                while ((i = Interlocked.Increment(ref next)) < count)
+                {
+                    var before = Stopwatch.GetTimestamp();
+                    await run(i);
+                    times.Add(Stopwatch.GetElapsedTime(before).TotalMilliseconds);
+                }
+            })));
+            var perSecond = count / Stopwatch.GetElapsedTime(started).TotalSeconds;
+            return new Times(
+                [.. times.Order()], perSecond, (Environment.CpuUsage.TotalTime - own).TotalMilliseconds / count, (postgres.CpuTime() - server).TotalMilliseconds / count);
+        }
     }
 }

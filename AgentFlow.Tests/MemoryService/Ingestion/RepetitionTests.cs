@@ -39,7 +39,7 @@ public sealed class RepetitionTests(MemoryFixture fixture) : IClassFixture<Memor
         var listed = (await client.ListAsync("?limit=100")).Items;
         Assert.Equal(40, listed.Select(item => item.Text).Distinct().Count());
         Assert.Equal(40, (await client.SearchAsync("garden", topK: 100)).Items.Count);
-        Assert.Equal(listed.Select(item => item.Id).Order(), answers.Select(answer => answer.Items.Single().Id).Distinct().Order());
+        Assert.Equal(listed.Select(item => item.Id.Value).Order(), answers.Select(answer => answer.Items.Single().Id.Value).Distinct().Order());
         var history = await fixture.Host.Get<Database>().ForOwner(owner).QuerySingleAsync(
             "select count(distinct operation_id) from memory_history where owner_id = $1", [owner], reader => reader.GetInt64(0), Ct);
         Assert.Equal(40, history);
