@@ -24,7 +24,7 @@ public sealed class EdgeOptions : IValidatableObject
 }
 
 /// <summary>What one process holds open at a time. Section <c>Limits</c>, beside a service's own limits.</summary>
-public sealed class ConnectionLimits
+public sealed class ConnectionOptions
 {
     public const string Section = "Limits";
 

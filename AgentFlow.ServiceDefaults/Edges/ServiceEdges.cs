@@ -25,7 +25,7 @@ public static class ServiceEdges
         ArgumentNullException.ThrowIfNull(builder);
         var services = builder.Services;
         services.AddValidatedOptions<EdgeOptions>(EdgeOptions.Section);
-        services.AddValidatedOptions<ConnectionLimits>(ConnectionLimits.Section);
+        services.AddValidatedOptions<ConnectionOptions>(ConnectionOptions.Section);
         services.AddOptions<ForwardedHeadersOptions>().Configure<IOptions<EdgeOptions>, IConfiguration>(ConfigureForwarding);
         services.AddOptions<HostFilteringOptions>().Configure<IConfiguration>((hosts, configuration) =>
         {
@@ -34,7 +34,7 @@ public static class ServiceEdges
             hosts.IncludeFailureMessage = false;
         });
         services.AddHostFiltering(static _ => { });
-        services.AddOptions<KestrelServerOptions>().Configure<IOptions<ConnectionLimits>>(ConfigureKestrel);
+        services.AddOptions<KestrelServerOptions>().Configure<IOptions<ConnectionOptions>>(ConfigureKestrel);
         return builder;
     }
 
@@ -81,7 +81,7 @@ public static class ServiceEdges
     }
 
     /// <summary>The framework's defaults take any number of connections and wait half a minute for headers.</summary>
-    private static void ConfigureKestrel(KestrelServerOptions kestrel, IOptions<ConnectionLimits> limits)
+    private static void ConfigureKestrel(KestrelServerOptions kestrel, IOptions<ConnectionOptions> limits)
     {
         kestrel.AddServerHeader = false;
         kestrel.Limits.MaxConcurrentConnections = limits.Value.Connections;

@@ -87,7 +87,7 @@ public sealed partial class HostileContentTests : IAsyncLifetime
         await page.GotoAsync("/agents");
         await Expect(page.Locator("li.card code").Filter(new LocatorFilterOptions { HasText = "hostile-" })).ToHaveCountAsync(Short.Length);
         await LookAsync(page);
-        foreach (var path in new[] { "/", "/settings", "/admin", "/tasks" })
+        foreach (var path in new[] { "/settings", "/admin", "/tasks" })
         {
             await page.GotoAsync(path);
             await Expect(page.Locator("main")).ToBeVisibleAsync();
