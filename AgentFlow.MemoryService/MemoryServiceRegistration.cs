@@ -55,7 +55,7 @@ internal static class MemoryServiceRegistration
         }
         catch (FormatException error)
         {
-            throw new SettingException(EmbeddingOptions.Section, "can not be read", error.Message);
+            throw new SettingException(EmbeddingServer.Section, "can not be read", error.Message);
         }
 
         services.AddVectorIndex<MemoryTruth>(builder.Configuration, "agentflow-memory", UsualWords);

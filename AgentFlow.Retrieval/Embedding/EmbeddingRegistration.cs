@@ -13,7 +13,7 @@ public static class EmbeddingRegistration
     /// <exception cref="FormatException">What is configured can not be read.</exception>
     public static IServiceCollection AddEmbedding(this IServiceCollection services, IConfiguration configuration)
     {
-        if (EmbeddingOptions.Find(configuration) is not { } options)
+        if (EmbeddingServer.Find(configuration) is not { } options)
         {
             services.AddSingleton(HashingEmbeddingGenerator.Space);
             return services.AddSingleton<IEmbeddingGenerator<string, Embedding<float>>, HashingEmbeddingGenerator>();

@@ -10,14 +10,14 @@ namespace AgentFlow.Retrieval.Embedding;
 /// Embeddings of any server that speaks OpenAI's <c>POST /embeddings</c>. What it answers is checked: one vector for each text, by its index,
 /// of the configured length, every number finite; anything else refuses the whole batch. Thread-safe.
 /// </summary>
-public sealed class OpenAIEmbeddingGenerator(HttpClient http, EmbeddingOptions settings) : IEmbeddingGenerator<string, Embedding<float>>
+public sealed class OpenAIEmbeddingGenerator(HttpClient http, EmbeddingServer settings) : IEmbeddingGenerator<string, Embedding<float>>
 {
     /// <summary>OpenAI takes 8,191 tokens for each text; longer ones are embedded by their beginning, and found by all of their words.</summary>
     private const int MaxCharacters = 24_000;
 
     /// <returns>In the order of the texts.</returns>
     /// <exception cref="HttpRequestException">The server is not there, refused, or did not answer in the form that was asked for.</exception>
-    /// <exception cref="TimeoutException">No answer within <see cref="EmbeddingOptions.Timeout"/>.</exception>
+    /// <exception cref="TimeoutException">No answer within <see cref="EmbeddingServer.Timeout"/>.</exception>
     public async Task<GeneratedEmbeddings<Embedding<float>>> GenerateAsync(
         IEnumerable<string> values, EmbeddingGenerationOptions? options = null, CancellationToken cancellationToken = default)
     {

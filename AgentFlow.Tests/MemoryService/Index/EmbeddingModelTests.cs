@@ -76,7 +76,7 @@ public sealed class EmbeddingModelTests
             KeyValuePair.Create("Models:Providers:1:Model", (string?)"text-embedding-3-small"),
             KeyValuePair.Create("Models:Providers:1:Endpoint", (string?)"http://localhost:11434/v1"),
         ]).Build();
-        var options = EmbeddingOptions.Find(configuration)!;
+        var options = EmbeddingServer.Find(configuration)!;
         Assert.Equal((new Uri("http://localhost:11434/v1/"), new EmbeddingSpace("text-embedding-3-small", 1_536)), (options.Endpoint, options.Space));
     }
 

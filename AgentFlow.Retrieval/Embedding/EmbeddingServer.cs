@@ -6,7 +6,7 @@ namespace AgentFlow.Retrieval.Embedding;
 /// <summary>The server that embeds. Without one, <see cref="HashingEmbeddingGenerator"/> does, offline.</summary>
 /// <param name="Endpoint">Base address with a trailing slash, such as <c>https://api.openai.com/v1/</c>.</param>
 /// <param name="Dimensions">Length of the model's vectors, 8 to 8,192.</param>
-public sealed record EmbeddingOptions(Uri Endpoint, string? ApiKey, string Model, int Dimensions)
+public sealed record EmbeddingServer(Uri Endpoint, string? ApiKey, string Model, int Dimensions)
 {
     public const string Section = "Embedding";
 
@@ -34,7 +34,7 @@ public sealed record EmbeddingOptions(Uri Endpoint, string? ApiKey, string Model
     /// <c>Models:Providers</c> by priority that has the role embedding, with its <c>Dimensions</c>; else null.
     /// </summary>
     /// <exception cref="FormatException">A value is wrong; the message names key, value and cure.</exception>
-    public static EmbeddingOptions? Find(IConfiguration configuration)
+    public static EmbeddingServer? Find(IConfiguration configuration)
     {
         ArgumentNullException.ThrowIfNull(configuration);
         var own = configuration.GetSection(Section);
@@ -51,7 +51,7 @@ public sealed record EmbeddingOptions(Uri Endpoint, string? ApiKey, string Model
             : throw new FormatException($"{Section}:Model is not set beside {Section}:Endpoint. Name the model, such as text-embedding-3-small.");
     }
 
-    private static EmbeddingOptions Read(IConfigurationSection section)
+    private static EmbeddingServer Read(IConfigurationSection section)
     {
         var model = section["Model"] is { Length: > 0 } named ? named : throw new FormatException($"{section.Path}:Model is not set. Name the embedding model.");
         var text = section["Endpoint"] is { Length: > 0 } given ? given : OpenAI;
@@ -62,7 +62,7 @@ public sealed record EmbeddingOptions(Uri Endpoint, string? ApiKey, string Model
         var timeout = section["Timeout"] is not { Length: > 0 } span ? TimeSpan.FromSeconds(10)
             : TimeSpan.TryParse(span, CultureInfo.InvariantCulture, out var parsed) && parsed >= TimeSpan.FromSeconds(0.1) && parsed <= TimeSpan.FromMinutes(5) ? parsed
             : throw new FormatException($"{section.Path}:Timeout: found {span}. Write 00:00:00.1 to 00:05:00.");
-        return new EmbeddingOptions(endpoint, section["ApiKey"], model, dimensions) { Timeout = timeout, BatchSize = Number(section, "BatchSize", 1, 2_048) ?? 64 };
+        return new EmbeddingServer(endpoint, section["ApiKey"], model, dimensions) { Timeout = timeout, BatchSize = Number(section, "BatchSize", 1, 2_048) ?? 64 };
     }
 
     private static int? Number(IConfigurationSection section, string name, int least, int most) =>
