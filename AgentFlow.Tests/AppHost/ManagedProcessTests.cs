@@ -28,7 +28,7 @@ public sealed class ManagedProcessTests : IAsyncLifetime
     {
         var starts = new SemaphoreSlim(0);
         var ids = new List<int>();
-        using var process = Process("echo started; sleep 6000", id =>
+        using var process = Process("echo started; exec sleep 6000", id =>
         {
             ids.Add(id);
             starts.Release();
@@ -66,7 +66,7 @@ public sealed class ManagedProcessTests : IAsyncLifetime
     public async Task A_process_leads_a_session_of_its_own()
     {
         var id = 0;
-        using var process = Process("sleep 6000", started => id = started);
+        using var process = Process("exec sleep 6000", started => id = started);
         await process.StartAsync();
 
         // Between the fork and setsid the child is still in our session, for a moment.
