@@ -16,7 +16,10 @@ namespace AgentFlow.Benchmarks.Load;
 /// </summary>
 internal static class ChatLoad
 {
-    private const int Queries = 400;
+    /// <summary>Until the runtime has compiled what is called often.</summary>
+    private const int WarmUp = 1_000;
+
+    private const int Queries = 1_000;
     private const int AtOnce = 200;
 
     public static async Task<int> RunAsync(string[] options, CancellationToken ct)
@@ -34,7 +37,7 @@ internal static class ChatLoad
         await using var api = await ApiProcess.StartAsync(await postgres.CreateDatabaseAsync(ct), new Dictionary<string, string> { ["Models:Extractive:WordsPerSecond"] = "0" }, ct);
         using var client = api.Client();
         var chunks = await UploadAsync(client, ct);
-        await AskAllAsync(client, 100, ct);
+        await AskAllAsync(client, WarmUp, ct);
         var times = await AskAllAsync(client, Queries, ct);
         figures.Report("chunks", chunks, "", atLeast: 1_000);
         figures.Report("query, built-in model, p50", Figures.Percentile(times, 50), "ms", atMost: 8);
