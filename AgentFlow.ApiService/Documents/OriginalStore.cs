@@ -61,7 +61,7 @@ internal sealed class OriginalStore(Database database)
                         break;
                     hash.AppendData(buffer, 0, read);
                     size += read;
-                    batch.Add(InsertPart, [id, part++, ownerId, new ArraySegment<byte>(buffer, 0, read)]);
+                    batch.Add(InsertPart, [id, part++, ownerId, new ReadOnlyMemory<byte>(buffer, 0, read)]);
                     if (!more || size > maxBytes)
                         break;
                 }

@@ -9,12 +9,12 @@ internal static class Bootstrap
     private const int MaxAttempts = 20;
 
     /// <returns>The administrator's connection, set up and holding the advisory lock.</returns>
-    public static async Task<NpgsqlConnection> OpenAsync(DatabaseTarget target, long lockKey, CancellationToken ct)
+    public static async Task<NpgsqlConnection> OpenAsync(NpgsqlDataSource source, DatabaseTarget target, long lockKey, CancellationToken ct)
     {
         for (var attempt = 1; ; attempt++)
         {
             // Npgsql breaks a connection on an internal error of the server, so each attempt has one of its own.
-            var admin = new NpgsqlConnection(target.AdminConnectionString);
+            var admin = source.CreateConnection();
             try
             {
                 await admin.OpenAsync(ct);

@@ -62,8 +62,8 @@ internal sealed class DatabaseTarget
     /// <summary>Asked as administrator: to try the login would leave a failed sign-in in the server's log at every first start.</summary>
     public async Task<bool> HasLoginAsync(CancellationToken ct)
     {
-        await using var admin = new NpgsqlConnection(AdminConnectionString);
-        await admin.OpenAsync(ct);
+        await using var source = DataSources.Create(AdminConnectionString);
+        await using var admin = await source.OpenConnectionAsync(ct);
         await using var command = new NpgsqlCommand("select exists (select from pg_roles where rolname = $1)", admin) { Parameters = { new() { Value = Login } } };
         return await command.ExecuteScalarAsync(ct) is true;
     }
@@ -72,14 +72,14 @@ internal sealed class DatabaseTarget
     {
         try
         {
-            await using var probe = new NpgsqlConnection(AdminConnectionString);
-            await probe.OpenAsync(ct);
+            await using var source = DataSources.Create(AdminConnectionString);
+            await using var probe = await source.OpenConnectionAsync(ct);
         }
         catch (PostgresException error) when (error.SqlState == PostgresErrorCodes.InvalidCatalogName)
         {
             var maintenance = new NpgsqlConnectionStringBuilder(AdminConnectionString) { Database = "postgres" };
-            await using var connection = new NpgsqlConnection(maintenance.ConnectionString);
-            await connection.OpenAsync(ct);
+            await using var source = DataSources.Create(maintenance.ConnectionString);
+            await using var connection = await source.OpenConnectionAsync(ct);
             try
             {
                 await Migrator.ExecuteAsync(connection, $"create database {Quote(Database)} encoding 'UTF8' template template0", ct);

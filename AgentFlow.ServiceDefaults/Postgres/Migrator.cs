@@ -19,7 +19,8 @@ internal sealed partial class Migrator(DatabaseTarget target, IReadOnlyList<Migr
         }
 
         await target.CreateDatabaseIfMissingAsync(ct);
-        await using var admin = await Bootstrap.OpenAsync(target, LockKey, ct);
+        await using var source = DataSources.Create(target.AdminConnectionString);
+        await using var admin = await Bootstrap.OpenAsync(source, target, LockKey, ct);
         await ExecuteAsync(admin, $"set role {Roles.Owner}", ct);
         await ExecuteAsync(admin, $"set search_path to {target.Schema}", ct);
         await ExecuteAsync(admin, CreateLedger, ct);
@@ -56,8 +57,8 @@ internal sealed partial class Migrator(DatabaseTarget target, IReadOnlyList<Migr
                 return false;
             }
 
-            await using var connection = new NpgsqlConnection(target.ServiceConnectionString);
-            await connection.OpenAsync(ct);
+            await using var source = DataSources.Create(target.ServiceConnectionString);
+            await using var connection = await source.OpenConnectionAsync(ct);
             await ExecuteAsync(connection, $"set role {Roles.App}", ct);
             var applied = await ReadLedgerAsync(connection, ct);
             return !Pending(applied).Any();

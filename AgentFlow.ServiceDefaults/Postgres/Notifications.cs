@@ -61,7 +61,8 @@ public sealed partial class Notifications : BackgroundService
 
     private async Task ListenAsync(CancellationToken ct)
     {
-        await using var connection = new NpgsqlConnection(target.ServiceConnectionString);
+        await using var source = DataSources.Create(target.ServiceConnectionString);
+        await using var connection = source.CreateConnection();
         connection.Notification += (_, message) => Deliver(message.Payload);
         await connection.OpenAsync(ct);
         await Migrator.ExecuteAsync(connection, $"listen {DatabaseTarget.Quote(target.Schema)}", ct);

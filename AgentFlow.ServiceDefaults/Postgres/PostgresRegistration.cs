@@ -28,7 +28,8 @@ public static class PostgresRegistration
         var pool = builder.Configuration.GetSection(PostgresOptions.Section).Get<PostgresOptions>() ?? new PostgresOptions();
         AspireDataSource.Add(builder, connectionName, new DatabaseTarget(configured, connectionName, pool));
 #else
-        services.AddSingleton(provider => CreateSource(provider.GetRequiredService<DatabaseTarget>(), provider.GetRequiredService<ILoggerFactory>()));
+        services.AddSingleton(provider => DataSources.Create(
+            provider.GetRequiredService<DatabaseTarget>().PooledConnectionString, provider.GetRequiredService<DatabaseTarget>().Schema, provider.GetRequiredService<ILoggerFactory>()));
 #endif
         services.AddSingleton(provider => new Database(
             provider.GetRequiredService<NpgsqlDataSource>(), provider.GetRequiredService<DatabaseTarget>().Schema));
@@ -43,13 +44,4 @@ public static class PostgresRegistration
         services.AddHostedService(provider => provider.GetRequiredService<Notifications>());
         return builder;
     }
-
-#if !USE_ASPIRE
-    private static NpgsqlDataSource CreateSource(DatabaseTarget target, ILoggerFactory loggers)
-    {
-        var source = new NpgsqlDataSourceBuilder(target.PooledConnectionString) { Name = target.Schema };
-        source.UseLoggerFactory(loggers);
-        return source.Build();
-    }
-#endif
 }
