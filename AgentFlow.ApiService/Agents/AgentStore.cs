@@ -42,12 +42,8 @@ internal sealed class AgentStore(Database database)
             Newest, [owner.Value, slug], row => (row.GetInt32(0), row.IsDBNull(1) ? null : Parse(row.GetString(1), row.GetInt32(0), row.Time(2))), ct);
 
     /// <returns>The newest first; a version that was a deletion is left out.</returns>
-    public async Task<IReadOnlyList<AgentDefinition>> VersionsAsync(OwnerId owner, string slug, CancellationToken ct)
-    {
-        var found = await database.ForOwner(owner.Value).QueryAsync(
-            Versions, [owner.Value, slug], row => Parse(row.GetString(1), row.GetInt32(0), row.Time(2)), ct);
-        return found;
-    }
+    public async Task<IReadOnlyList<AgentDefinition>> VersionsAsync(OwnerId owner, string slug, CancellationToken ct) =>
+        await database.ForOwner(owner.Value).QueryAsync(Versions, [owner.Value, slug], row => Parse(row.GetString(1), row.GetInt32(0), row.Time(2)), ct);
 
     /// <summary>The slug that answers where none is named; null: the installation's.</summary>
     public Task<string?> DefaultSlugAsync(OwnerId owner, CancellationToken ct) =>

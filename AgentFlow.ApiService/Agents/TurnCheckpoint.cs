@@ -62,7 +62,11 @@ internal sealed record TurnCheckpoint
 
         // A result was a text; as JSON it would be quoted once more for the model.
         foreach (var result in read.Messages.SelectMany(message => message.Contents).OfType<FunctionResultContent>())
-            result.Result = result.Result is JsonElement { ValueKind: JsonValueKind.String } text ? text.GetString() : result.Result;
+        {
+            if (result.Result is JsonElement { ValueKind: JsonValueKind.String } text)
+                result.Result = text.GetString();
+        }
+
         return read;
     }
 }
