@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Net.Http.Json;
+using System.Security.Cryptography;
 using System.Text;
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Chat;
@@ -25,7 +26,10 @@ internal static class StreamLoad
         await using var provider = await ScriptedProvider.StartAsync();
         provider.KeepsRequests = false;
         var database = await postgres.CreateDatabaseAsync(ct);
-        await using var api = await ApiProcess.StartAsync(database, Settings(provider), ct);
+        var keys = $"k1:{Convert.ToBase64String(RandomNumberGenerator.GetBytes(32))}";
+        await using var memory = await BareMemory.StartAsync(await postgres.CreateDatabaseAsync(ct), ct, ("Auth:Keys", keys));
+        var settings = new Dictionary<string, string>(Settings(provider), StringComparer.Ordinal) { ["Auth:Keys"] = keys, ["services:memory:http:0"] = memory.Address.ToString() };
+        await using var api = await ApiProcess.StartAsync(database, settings, ct);
         using var client = api.Client();
         using var direct = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = new($"{provider.Endpoint.ToString().TrimEnd('/')}/") };
         if (options.Length == 0 || options.Contains("fast"))
