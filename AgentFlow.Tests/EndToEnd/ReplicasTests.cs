@@ -1,6 +1,7 @@
 using System.Net.Http.Json;
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Chat;
+using AgentFlow.Contracts.Rooms;
 using AgentFlow.Tests.ApiService.Runs;
 using AgentFlow.Tests.Support;
 
@@ -42,6 +43,7 @@ public sealed class ReplicasTests : IAsyncLifetime
     public async Task Streams_go_on_at_the_other_replica_and_a_rolling_restart_lets_nobody_down()
     {
         await ResumeAtTheOtherAsync();
+        await TalkInARoomAsync();
         using var soak = new RollingSoak(_replicas, new RollingPlan([("memory", 1), ("api", 1), ("web", 1)], RequestsPerSecond: 10, Tries: 20, Settle: TimeSpan.FromSeconds(1)));
         var result = await soak.RunAsync(_apiDatabase, _memoryDatabase, Ct);
         Assert.True(result.IsSound, $"{result with { Faults = [] }}\n{string.Join('\n', result.Faults)}");
@@ -72,6 +74,24 @@ public sealed class ReplicasTests : IAsyncLifetime
         using var whole = await second.GetAsync($"/api/runs/{received[0].RunId}/events?after=0", Ct);
         Assert.Equal(await SseEvent.ReadAllAsync(whole), received);
         Assert.Equal("run.completed", received[^1].Type);
+    }
+
+    /// <summary>What is said at one replica, and what the agent answers there, is told at the other. <c>RoomSocketTests</c> has the rest.</summary>
+    private async Task TalkInARoomAsync()
+    {
+        using var first = _replicas.Client(_replicas.Apis[0]);
+        using var second = _replicas.Client(_replicas.Apis[1]);
+        using var created = await first.PostAsJsonAsync("/api/rooms", new CreateRoomRequest("Harbour"), ContractJson.Options, Ct);
+        var room = (await created.EnsureSuccessStatusCode().Content.ReadFromJsonAsync<Room>(ContractJson.Options, Ct))!;
+        using var here = await SocketClient.OpenAsync(_replicas.Apis[0], first, $"/ws/rooms/{room.Id}");
+        using var there = await SocketClient.OpenAsync(_replicas.Apis[1], second, $"/ws/rooms/{room.Id}");
+        await here.UntilAsync("snapshot");
+        await there.UntilAsync("snapshot");
+        await here.SendAsync("""{"type":"message","message":"Say forty words."}""");
+        Assert.Equal("Say forty words.", (await there.UntilAsync("message.added")).GetProperty("message").GetProperty("content").GetString());
+        var end = await there.UntilAsync("run.completed");
+        Assert.Equal((await here.UntilAsync("run.completed")).GetRawText(), end.GetRawText());
+        Assert.EndsWith("word39 ", end.GetProperty("text").GetString(), StringComparison.Ordinal);
     }
 
     internal static Dictionary<string, string> Settings(ScriptedProvider provider) => new(StringComparer.Ordinal)
