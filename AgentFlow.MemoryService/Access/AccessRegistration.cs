@@ -28,9 +28,15 @@ internal static class AccessRegistration
             .AddPolicy(Policies.Read, Needs(AccessScopes.Read))
             .AddPolicy(Policies.Write, Needs(AccessScopes.Write))
             .AddPolicy(Policies.Admin, Needs(AccessScopes.Admin))
-            .SetFallbackPolicy(new AuthorizationPolicyBuilder().RequireAssertion(_ => false).Build());
+            .SetFallbackPolicy(new AuthorizationPolicyBuilder().RequireAssertion(IsNoRouteOfOurs).Build());
         return builder;
     }
+
+    /// <summary>
+    /// A route that declares no policy is closed. Where routing found none, or only its own answer of 405 or 415, there is nothing to
+    /// protect, and that answer is the one to give.
+    /// </summary>
+    private static bool IsNoRouteOfOurs(AuthorizationHandlerContext context) => context.Resource is HttpContext http && http.GetEndpoint() is not RouteEndpoint;
 
     private static Action<AuthorizationPolicyBuilder> Needs(string scope) => policy => policy.RequireAuthenticatedUser().RequireClaim("scope", scope);
 }

@@ -1,8 +1,13 @@
 using System.Net;
 using System.Net.Http.Headers;
+using System.Security.Claims;
 using System.Text;
 using System.Text.Json;
 using AgentFlow.Tests.Support;
+using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.AspNetCore.Routing.Patterns;
 
 namespace AgentFlow.Tests.MemoryService.Access;
 
@@ -50,6 +55,7 @@ public sealed class MemoryEdgesTests(MemoryFixture fixture) : IClassFixture<Memo
     [Theory]
     [InlineData("application/json; charset=utf-16", null, HttpStatusCode.UnsupportedMediaType)]
     [InlineData("application/json; charset=bogus", null, HttpStatusCode.UnsupportedMediaType)]
+    [InlineData("text/plain", null, HttpStatusCode.UnsupportedMediaType)]
     [InlineData("application/json", "gzip", HttpStatusCode.UnsupportedMediaType)]
     [InlineData("application/json; charset=utf-8", null, HttpStatusCode.Created)]
     public async Task One_encoding_is_taken(string type, string? encoding, HttpStatusCode status)
@@ -85,6 +91,29 @@ public sealed class MemoryEdgesTests(MemoryFixture fixture) : IClassFixture<Memo
         using var client = await fixture.Host.ClientAsync();
         Assert.Equal((404, "not_found"), await client.GetAsync($"/api/memories/{id}", Ct).RefusalAsync());
         Assert.Equal((404, "not_found"), await client.DeleteAsync($"/api/memories/{id}", Ct).RefusalAsync());
+        Assert.Equal(HttpStatusCode.NotFound, (await client.GetAsync($"/v1/memories/{id}/", Ct)).StatusCode);
+    }
+
+    /// <summary>Routing's own answers come through; a route without a policy, which could only be a mistake, is closed to everybody.</summary>
+    [Fact]
+    public async Task What_declares_no_policy_is_closed_unless_it_is_no_route_of_ours()
+    {
+        using var client = await fixture.Host.ClientAsync();
+        Assert.Equal(HttpStatusCode.NotFound, (await client.GetAsync("/no/such/place", Ct)).StatusCode);
+        Assert.Equal(HttpStatusCode.MethodNotAllowed, (await client.PutAsync("/api/memories", null, Ct)).StatusCode);
+
+        var fallback = (await fixture.Host.Get<IAuthorizationPolicyProvider>().GetFallbackPolicyAsync())!;
+        var somebody = new ClaimsPrincipal(new ClaimsIdentity([new Claim("scope", "memory.admin"), new Claim("sub", Guid.CreateVersion7().ToString())], "test"));
+        async Task<bool> PassesAsync(Endpoint? endpoint)
+        {
+            var context = new DefaultHttpContext();
+            context.SetEndpoint(endpoint);
+            return (await fixture.Host.Get<IAuthorizationService>().AuthorizeAsync(somebody, context, fallback)).Succeeded;
+        }
+
+        Assert.True(await PassesAsync(null));
+        Assert.True(await PassesAsync(new Endpoint(null, null, "415 HTTP Unsupported Media Type")));
+        Assert.False(await PassesAsync(new RouteEndpoint(_ => Task.CompletedTask, RoutePatternFactory.Parse("/forgotten"), 0, null, "forgotten")));
     }
 
     [Theory]
