@@ -18,7 +18,7 @@ internal sealed class RunTask(BackgroundTurns turns) : ITaskHandler
 
     public async Task<JsonElement?> RunAsync(TaskContext context, CancellationToken ct)
     {
-        var input = TaskKinds.Read<BackgroundRun>(context.Input);
+        var input = TaskKinds.Read<WaitingRun>(context.Input);
         await context.ReportAsync(0, "Answering", ct);
         var answer = await turns.AskAsync(context, 0, input, ct);
         return answer.Error is null
@@ -34,12 +34,12 @@ internal sealed class QuestionsTask(BackgroundTurns turns) : ITaskHandler
 
     public async Task<JsonElement?> RunAsync(TaskContext context, CancellationToken ct)
     {
-        var input = TaskKinds.Read<QuestionBatch>(context.Input);
+        var input = TaskKinds.Read<WaitingQuestions>(context.Input);
         var answers = new List<AnsweredQuestion>(input.Questions.Count);
         for (var i = 0; i < input.Questions.Count; i++)
         {
             await context.ReportAsync((double)i / input.Questions.Count, string.Create(CultureInfo.InvariantCulture, $"Question {i + 1} of {input.Questions.Count}"), ct);
-            answers.Add(await turns.AskAsync(context, i, new BackgroundRun(input.Questions[i], input.Agent, input.Model), ct));
+            answers.Add(await turns.AskAsync(context, i, new WaitingRun(input.Questions[i], input.Agent, input.Model, KeyId: input.KeyId), ct));
         }
 
         return JsonSerializer.SerializeToElement(new { answers }, ContractJson.Options);
@@ -53,7 +53,7 @@ internal sealed class BackgroundTurns(RunStarter starter, Answers answers)
     /// <param name="ordinal">Of the question within its task.</param>
     /// <param name="turn">What is asked.</param>
     /// <param name="ct">Stops the waiting and the run.</param>
-    public async Task<AnsweredQuestion> AskAsync(TaskContext context, int ordinal, BackgroundRun turn, CancellationToken ct)
+    public async Task<AnsweredQuestion> AskAsync(TaskContext context, int ordinal, WaitingRun turn, CancellationToken ct)
     {
         var key = string.Create(CultureInfo.InvariantCulture, $"task:{context.Id:N}:{ordinal}");
         var request = new RunRequest
@@ -65,6 +65,7 @@ internal sealed class BackgroundTurns(RunStarter starter, Answers answers)
             Model = turn.Model,
             IsStreamed = false,
             WhileRunning = WhileRunning.Enqueue,
+            KeyId = turn.KeyId,
             Idempotency = new IdempotencyKey(key, SHA256.HashData(Encoding.UTF8.GetBytes(turn.Message))),
         };
         try

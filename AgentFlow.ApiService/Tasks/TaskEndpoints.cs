@@ -42,7 +42,7 @@ internal static class TaskEndpoints
         TaskKinds.Validate(request.Kind, request.Input);
         Guid? id = request.Kind == TaskKinds.Ingest
             ? (await documents.RetryAsync(caller.Owner, TaskKinds.Read<IngestAgain>(request.Input).DocumentId, ct))?.Value
-            : await queue.EnqueueAsync(new QueuedTask(caller.Owner.Value, request.Kind, request.Input) { Id = IdempotencyKey.DeriveId(context) }, ct);
+            : await queue.EnqueueAsync(new QueuedTask(caller.Owner.Value, request.Kind, TaskKinds.ForKey(request.Kind, request.Input, caller.KeyId)) { Id = IdempotencyKey.DeriveId(context) }, ct);
         return id is { } known && await queue.GetAsync(caller.Owner.Value, known, ct) is { } task
             ? TypedResults.AcceptedAtRoute(Show(task), "GetTask", new { id = known })
             : Problem.NotFound("document");

@@ -71,6 +71,16 @@ internal static class TaskKinds
         }
     }
 
+    /// <summary>The input of a kind that costs tokens, with the key that its usage is counted for; any other as it is.</summary>
+    public static JsonElement ForKey(string kind, JsonElement input, ApiKeyId? key) => kind switch
+    {
+        Run when key is not null => Write(Read<WaitingRun>(input) with { KeyId = key }),
+        Questions when key is not null => Write(Read<WaitingQuestions>(input) with { KeyId = key }),
+        _ => input,
+    };
+
+    private static JsonElement Write<T>(T input) => JsonSerializer.SerializeToElement(input, ContractJson.Options);
+
     /// <exception cref="ProblemException">400: not what the kind takes.</exception>
     public static T Read<T>(JsonElement input)
     {
@@ -101,6 +111,12 @@ internal sealed record IngestAgain(DocumentId DocumentId);
 internal sealed record BackgroundRun(string Message, string? Agent = null, string? Model = null, ConversationId? ConversationId = null);
 
 internal sealed record QuestionBatch(IReadOnlyList<string> Questions, string? Agent = null, string? Model = null);
+
+/// <summary>A <see cref="BackgroundRun"/> as it waits: with the API key that asked, which no client can name.</summary>
+internal sealed record WaitingRun(string Message, string? Agent = null, string? Model = null, ConversationId? ConversationId = null, ApiKeyId? KeyId = null);
+
+/// <summary>A <see cref="QuestionBatch"/> as it waits.</summary>
+internal sealed record WaitingQuestions(IReadOnlyList<string> Questions, string? Agent = null, string? Model = null, ApiKeyId? KeyId = null);
 
 /// <summary>One answer of a batch, in the questions' order; either the answer or the problem.</summary>
 internal sealed record AnsweredQuestion(string Question, RunId? RunId = null, ConversationId? ConversationId = null, string? Answer = null, string? Error = null);

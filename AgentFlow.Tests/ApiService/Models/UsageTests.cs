@@ -3,6 +3,7 @@ using System.Net.Http.Json;
 using System.Text.Json;
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Chat;
+using AgentFlow.Contracts.Tasks;
 using AgentFlow.Tests.ApiService.Agents;
 using AgentFlow.Tests.Support;
 
@@ -57,5 +58,38 @@ public sealed class UsageTests
 
         Assert.Equal(2, lines.Count);
         Assert.Equal("test", Assert.Single(lines, line => line.TryGetProperty("keyId", out _)).GetProperty("keyName").GetString());
+    }
+
+    [Fact]
+    public async Task What_a_key_asked_for_in_the_background_counts_as_the_keys()
+    {
+        await using var turns = await TurnFixture.StartAsync(withProvider: true);
+        using var key = await turns.User.KeyClientAsync("chat");
+        await EndAsync(key, "run", new { message = "Well?" });
+        await EndAsync(key, "questions", new { questions = new[] { "One?", "Two?" } });
+        await EndAsync(turns.User.Client, "run", new { message = "Well?" });
+
+        var lines = (await turns.User.Client.GetFromJsonAsync<JsonElement>("/api/admin/usage", Limit)).GetProperty("items").EnumerateArray().ToList();
+
+        Assert.Equal(
+            [(true, 3), (false, 1)],
+            lines.Select(line => (line.TryGetProperty("keyId", out _), line.GetProperty("runs").GetInt32())).OrderByDescending(line => line));
+
+        // Who pays is not the client's to say.
+        foreach (var kind in new[] { "run", "questions" })
+        {
+            using var claimed = await key.PostAsJsonAsync("/api/tasks", new { kind, input = new { message = "a", questions = new[] { "a" }, keyId = Guid.CreateVersion7() } }, ContractJson.Options, Limit);
+            Assert.Equal(HttpStatusCode.BadRequest, claimed.StatusCode);
+        }
+    }
+
+    private static async Task EndAsync(HttpClient client, string kind, object input)
+    {
+        using var response = await client.PostAsJsonAsync("/api/tasks", new { kind, input }, ContractJson.Options, Limit);
+        Assert.True(response.StatusCode == HttpStatusCode.Accepted, await response.Content.ReadAsStringAsync(Limit));
+        var id = (await response.Content.ReadFromJsonAsync<BackgroundTask>(ContractJson.Options, Limit))!.Id;
+        var ended = await Patience.UntilAsync(
+            async () => (await client.GetFromJsonAsync<BackgroundTask>($"/api/tasks/{id}", ContractJson.Options, Limit))!, task => task.EndedAt is not null, "the task's end");
+        Assert.Equal((BackgroundTaskStatus.Succeeded, null), (ended.Status, ended.Error));
     }
 }
