@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
+using System.Net.WebSockets;
 using System.Text.Json;
 using AgentFlow.Contracts;
 using AgentFlow.ServiceDefaults.Http;
@@ -17,6 +18,9 @@ internal sealed class ApiClient(HttpClient http, SessionAccess session, FrontEnd
 {
     /// <summary>For one try of an ordinary call; streams and uploads have limits of their own.</summary>
     public static readonly TimeSpan Timeout = TimeSpan.FromSeconds(30);
+
+    /// <summary>How soon a socket asks whether the other side is still there, and how long it waits for an answer.</summary>
+    private static readonly TimeSpan SocketKeepAlive = TimeSpan.FromSeconds(10);
 
     public Task<T> GetAsync<T>(string path, CancellationToken cancellationToken) =>
         SendAsync<T>(HttpMethod.Get, path, null, null, cancellationToken);
@@ -60,6 +64,30 @@ internal sealed class ApiClient(HttpClient http, SessionAccess session, FrontEnd
         {
             var text = await response.Content.ReadAsStringAsync(cancellationToken);
             throw new ApiException(ApiProblem.Read((int)response.StatusCode, text, TraceId()));
+        }
+    }
+
+    /// <summary>Connects a socket to an address that a ticket is part of, on behalf of the same browser as all other calls.</summary>
+    /// <exception cref="WebSocketException">The API refused, or is not there.</exception>
+    public async Task ConnectAsync(ClientWebSocket socket, string path, CancellationToken cancellationToken)
+    {
+        var address = new UriBuilder(new Uri(http.BaseAddress!, path));
+        address.Scheme = address.Scheme is "https" ? "wss" : "ws";
+        using var signed = new HttpRequestMessage(HttpMethod.Get, address.Uri);
+        await signature.AddAsync(signed);
+        foreach (var (name, values) in signed.Headers)
+            socket.Options.SetRequestHeader(name, string.Join(',', values));
+        socket.Options.Proxy = null;
+        (socket.Options.KeepAliveInterval, socket.Options.KeepAliveTimeout) = (SocketKeepAlive, SocketKeepAlive);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        limit.CancelAfter(Timeout);
+        try
+        {
+            await socket.ConnectAsync(address.Uri, limit.Token);
+        }
+        catch (OperationCanceledException slow) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new WebSocketException("The API did not answer in time.", slow);
         }
     }
 

@@ -19,6 +19,9 @@ public sealed record MessageView
 
     public string? Author { get; init; }
 
+    /// <summary>Who wrote it; only in rooms.</summary>
+    public OwnerId? AuthorId { get; init; }
+
     public RunId? RunId { get; init; }
 
     public RunStatus Status { get; init; } = RunStatus.Completed;
@@ -47,6 +50,7 @@ public sealed record MessageView
         Role = message.Role,
         Text = message.Content,
         Author = message.Author,
+        AuthorId = message.AuthorId,
         RunId = message.RunId,
         Status = message.Status,
         Citations = [.. message.Citations.OrderBy(citation => citation.Index)],

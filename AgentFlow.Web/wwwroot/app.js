@@ -185,7 +185,7 @@
 
   // ---- keys ----
   let leader = 0;
-  const sections = { c: "/", d: "/documents", m: "/memories", a: "/agents", t: "/tasks", s: "/settings" };
+  const sections = { c: "/", d: "/documents", m: "/memories", a: "/agents", t: "/tasks", r: "/rooms", s: "/settings" };
   const typing = target => target instanceof HTMLElement && (target.isContentEditable || target.matches("input, textarea, select"));
   const go = href => { const link = find(`a[href="${href}"]`); if (link) link.click(); else location.assign(href); };
   document.addEventListener("keydown", event => {
