@@ -7,8 +7,8 @@ using static Microsoft.Playwright.Assertions;
 namespace AgentFlow.Tests.EndToEnd;
 
 /// <summary>
-/// The front end in a real browser: every page opens and is accessible, the keyboard is enough, and no interruption loses a word. Started by
-/// <c>dotnet run --project AgentFlow.Benchmarks -- load web</c>, not by a test run: on a busy machine it takes minutes.
+/// The front end in a real browser: every page opens and is accessible, the keyboard is enough, and no interruption loses a word. What
+/// takes minutes on a busy machine is started by <c>dotnet run --project AgentFlow.Benchmarks -- load web</c>, not by a test run.
 /// </summary>
 [Collection(EndToEndCollection.Name)]
 public sealed partial class WebPagesTests(WebSite site) : IClassFixture<WebSite>
@@ -34,6 +34,7 @@ public sealed partial class WebPagesTests(WebSite site) : IClassFixture<WebSite>
         ("/agents", "[data-testid=agent-card]"),
         ("/agents/default", "[data-testid=tool-policy]"),
         ("/tasks", "[data-testid=task-row]"),
+        ("/rooms", "[data-testid=room-row]"),
         ("/admin", "[data-testid=chart-number]"),
         ("/admin/accounts", "[data-testid=account-row]"),
         ("/admin/audit", "[data-testid=audit-row]"),
@@ -66,6 +67,9 @@ public sealed partial class WebPagesTests(WebSite site) : IClassFixture<WebSite>
         await page.GotoAsync("/tasks");
         await page.GetByTestId("task-question").FillAsync("How long does the queen live?");
         await page.GetByTestId("task-start").ClickAsync();
+        await Expect(page.GetByTestId("task-row").First).ToBeVisibleAsync();
+        await OpenRoomAsync(page, "Beekeepers");
+        findings.AddRange(await CheckAsync(page, "room"));
         foreach (var (path, ready) in Pages)
         {
             await page.GotoAsync(path.Split('#')[0]);
@@ -156,6 +160,58 @@ public sealed partial class WebPagesTests(WebSite site) : IClassFixture<WebSite>
         await EndsAsStoredAsync(page, chat, "API killed");
     }
 
+    [Fact]
+    public async Task Two_people_and_the_agent_talk_in_a_room()
+    {
+        await site.StartAsync();
+        await site.AddDocumentAsync("bees-of-the-room.txt", Bees);
+        var (owner, _) = await site.SignInAsync();
+        var guest = await site.Browser.OpenAsync(site.Web);
+        await guest.GotoAsync("/sign-up?invite=" + Uri.EscapeDataString(await site.InviteAsync()));
+        await guest.GetByTestId("display-name").FillAsync("Linus");
+        await guest.GetByTestId("email").FillAsync("linus@example.org");
+        await guest.GetByTestId("password").FillAsync(ChatPageDriver.Password);
+        await guest.Keyboard.PressAsync("Enter");
+        await Expect(guest.GetByTestId("composer")).ToBeEnabledAsync();
+
+        await OpenRoomAsync(owner, "Apiary");
+        await owner.GetByTestId("members").ClickAsync();
+        await owner.GetByTestId("room-invite").FillAsync("linus@example.org");
+        await owner.GetByTestId("room-invite-send").ClickAsync();
+        await Expect(owner.GetByTestId("room-member")).ToHaveCountAsync(2);
+        await guest.GotoAsync("/rooms");
+        await guest.GetByTestId("room-row").Filter(new() { HasText = "Apiary" }).ClickAsync();
+        await Expect(guest.GetByTestId("composer")).ToBeEnabledAsync();
+        await Expect(owner.GetByTestId("presence")).ToContainTextAsync("2");
+
+        await guest.GetByTestId("ask-agent").UncheckAsync();
+        await guest.GetByTestId("composer").FillAsync("Good morning to all of you.");
+        await guest.GetByTestId("send").ClickAsync();
+        await Expect(owner.GetByTestId("room-message")).ToContainTextAsync("Good morning to all of you.");
+        await Expect(owner.GetByTestId("room-message")).ToContainTextAsync("Linus");
+
+        await owner.GetByTestId("composer").FillAsync(Question);
+        await owner.GetByTestId("send").ClickAsync();
+        foreach (var page in new[] { owner, guest })
+        {
+            await Expect(page.GetByTestId("room-message")).ToHaveCountAsync(2);
+            await Expect(page.GetByTestId("message-assistant")).ToHaveAttributeAsync("data-status", "completed");
+        }
+
+        Assert.Equal(
+            Letters(await owner.GetByTestId("message-assistant").Locator(".prose").InnerTextAsync()),
+            Letters(await guest.GetByTestId("message-assistant").Locator(".prose").InnerTextAsync()));
+    }
+
+    private static async Task OpenRoomAsync(IPage page, string name)
+    {
+        await page.GotoAsync("/rooms");
+        await Expect(page.GetByTestId("room-create")).ToBeEnabledAsync();
+        await page.GetByTestId("room-name").FillAsync(name);
+        await page.GetByTestId("room-create").ClickAsync();
+        await Expect(page.GetByTestId("composer")).ToBeEnabledAsync();
+    }
+
     private static async Task PrepareAsync(IPage page, string path)
     {
         if (path.EndsWith("#reader", StringComparison.Ordinal))
@@ -225,7 +281,7 @@ public sealed partial class WebPagesTests(WebSite site) : IClassFixture<WebSite>
     /// <summary>Words alone: markers of sources are numbers in brackets in one place and buttons in the other.</summary>
     internal static string Letters(string text) => NoLetters().Replace(text, " ").Trim();
 
-    [GeneratedRegex("ready", RegexOptions.IgnoreCase)]
+    [GeneratedRegex("^Ready$")]
     private static partial Regex Ready();
 
     [GeneratedRegex("completed|interrupted")]
