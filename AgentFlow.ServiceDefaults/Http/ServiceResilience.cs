@@ -44,21 +44,46 @@ public sealed class ServiceResilience : DelegatingHandler
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(request);
-        request.Options.TryGetValue(Streaming, out var isStream);
-        var pipeline = isStream ? streaming : request.Method == HttpMethod.Get || request.Method == HttpMethod.Head ? safe : once;
         try
         {
-            return await pipeline.ExecuteAsync(async token => await base.SendAsync(request, token), cancellationToken);
+            return await PipelineOf(request).ExecuteAsync(async token => await base.SendAsync(request, token), cancellationToken);
         }
-        catch (Exception error) when (error is BrokenCircuitException or TimeoutRejectedException)
+        catch (Exception error) when (IsOutOfReach(error))
         {
-            // One kind of failure for the callers: the service could not be reached in time.
-            throw new HttpRequestException($"The service did not answer: {error.Message}", error);
+            throw OutOfReach(error);
         }
     }
+
+    /// <summary>The same for callers that can not wait asynchronously, as data protection can not.</summary>
+    protected override HttpResponseMessage Send(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        try
+        {
+            return PipelineOf(request).Execute(token => base.Send(request, token), cancellationToken);
+        }
+        catch (Exception error) when (IsOutOfReach(error))
+        {
+            throw OutOfReach(error);
+        }
+    }
+
+    private ResiliencePipeline<HttpResponseMessage> PipelineOf(HttpRequestMessage request)
+    {
+        request.Options.TryGetValue(Streaming, out var isStream);
+        return isStream ? streaming : request.Method == HttpMethod.Get || request.Method == HttpMethod.Head ? safe : once;
+    }
+
+    private static bool IsOutOfReach(Exception error) => error is BrokenCircuitException or TimeoutRejectedException || IsConnectTimeout(error);
+
+    /// <summary>One kind of failure for the callers: the service could not be reached in time.</summary>
+    private static HttpRequestException OutOfReach(Exception error) => new($"The service did not answer: {error.Message}", error);
+
+    /// <summary>How <see cref="SocketsHttpHandler.ConnectTimeout"/> shows: as a cancellation that nobody asked for.</summary>
+    private static bool IsConnectTimeout(Exception? error) => error is OperationCanceledException { InnerException: TimeoutException };
 
     private static ResiliencePipelineBuilder<HttpResponseMessage> Builder(TimeProvider time) => new() { TimeProvider = time };
 
     private static bool IsTransient(Outcome<HttpResponseMessage> outcome) =>
-        outcome.Exception is HttpRequestException or TimeoutRejectedException || outcome.Result is { StatusCode: >= System.Net.HttpStatusCode.InternalServerError };
+        outcome.Exception is HttpRequestException or TimeoutRejectedException || IsConnectTimeout(outcome.Exception) || outcome.Result is { StatusCode: >= System.Net.HttpStatusCode.InternalServerError };
 }
