@@ -26,7 +26,7 @@ internal sealed partial class RoomSocket(
     public async Task RunAsync(CancellationToken aborted, CancellationToken stopping)
     {
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(aborted);
-        using var link = new SocketLink(socket, options, services.Sockets.Time, services.Sockets.Logger);
+        using var link = new SocketLink(socket, services.Sockets.Time, services.Sockets.Logger);
         var followers = new RunFollowers(link, services.Sockets.Streams, room.Owner, options.KeepAlive);
         await services.Feed.EnterAsync(room.Id, caller.Owner, _id, aborted);
         try

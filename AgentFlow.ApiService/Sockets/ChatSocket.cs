@@ -61,7 +61,7 @@ internal sealed class ChatSocket(WebSocket socket, Caller caller, SocketServices
     public async Task RunAsync(CancellationToken aborted, CancellationToken stopping)
     {
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(aborted);
-        using var link = new SocketLink(socket, options, services.Time, services.Logger);
+        using var link = new SocketLink(socket, services.Time, services.Logger);
         var followers = new RunFollowers(link, services.Streams, caller.Owner, options.KeepAlive);
         await link.RunAsync(
             (frame, ct) => HandleAsync(link, followers, frame, ending.Token, ct),

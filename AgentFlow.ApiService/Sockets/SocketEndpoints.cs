@@ -21,6 +21,7 @@ internal static class SocketEndpoints
     public static void MapSockets(this WebApplication app)
     {
         var options = app.Services.GetRequiredService<IOptions<SocketOptions>>().Value;
+        app.UseFrameGuard(options);
         app.UseWebSockets(new WebSocketOptions { KeepAliveInterval = options.KeepAlive, KeepAliveTimeout = options.KeepAlive });
         app.MapPost("/api/ws-ticket", Issue).RequireAuthorization(Policies.Chat).WithTags("Sockets").WithName("IssueSocketTicket")
             .WithSummary("A ticket that opens one WebSocket within seconds.").ProducesProblem(StatusCodes.Status401Unauthorized);

@@ -11,7 +11,7 @@ namespace AgentFlow.ApiService.Sockets;
 /// The two directions of a WebSocket: frames are taken one after another, whole frames are sent one at a time, and whatever ends the
 /// talk is told by a close with its reason.
 /// </summary>
-internal sealed partial class SocketLink(WebSocket socket, SocketOptions options, TimeProvider time, ILogger logger) : IDisposable
+internal sealed partial class SocketLink(WebSocket socket, TimeProvider time, ILogger logger) : IDisposable
 {
     private static readonly TimeSpan CloseTimeout = TimeSpan.FromSeconds(1);
     private static readonly JsonSerializerOptions FrameJson = new(ContractJson.Options) { AllowOutOfOrderMetadataProperties = true };
@@ -66,7 +66,7 @@ internal sealed partial class SocketLink(WebSocket socket, SocketOptions options
 
     private async Task ReceiveAsync(Func<ClientFrame, CancellationToken, Task> handle, CancellationToken ct)
     {
-        var frames = new FrameReader(socket, options, time);
+        var frames = new FrameReader(socket);
         while (await frames.ReadAsync(ct) is { } message)
         {
             string? reference = null;
@@ -94,12 +94,9 @@ internal sealed partial class SocketLink(WebSocket socket, SocketOptions options
         try
         {
             await receiving;
-            return (WebSocketCloseStatus.NormalClosure, "bye");
-        }
-        catch (SocketRefusedException refused)
-        {
-            LogRefused(logger, refused.Message);
-            return (refused.Status, refused.Message);
+
+            // A client's own status, and a refusal's, is said back: RFC 6455 section 5.5.1.
+            return (socket.CloseStatus ?? WebSocketCloseStatus.NormalClosure, socket.CloseStatusDescription ?? "");
         }
         catch (Exception gone) when (gone is WebSocketException or OperationCanceledException)
         {
@@ -122,9 +119,6 @@ internal sealed partial class SocketLink(WebSocket socket, SocketOptions options
             LogBroken(logger, gone);
         }
     }
-
-    [LoggerMessage(Level = LogLevel.Debug, Message = "A socket was closed: {Reason}")]
-    private static partial void LogRefused(ILogger logger, string reason);
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "A socket broke")]
     private static partial void LogBroken(ILogger logger, Exception error);
