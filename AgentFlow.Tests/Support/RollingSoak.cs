@@ -84,7 +84,11 @@ internal sealed class RollingSoak(TwoReplicas replicas, RollingPlan plan) : IDis
         try
         {
             for (var i = 0; await pace.WaitForNextTickAsync(stop); i++)
-                started.Add(Task.Run(() => OneAsync(i, ct), ct));
+            {
+                // Its own: the loop's variable may have moved on before a busy machine starts the request, and two would share a key.
+                var number = i;
+                started.Add(Task.Run(() => OneAsync(number, ct), ct));
+            }
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
