@@ -6,6 +6,7 @@ using AgentFlow.Contracts;
 using AgentFlow.Contracts.Documents;
 using AgentFlow.Retrieval.Embedding;
 using AgentFlow.Tests.Support;
+using Npgsql;
 
 namespace AgentFlow.Benchmarks.Documents;
 
@@ -29,6 +30,7 @@ internal static class DocumentLoad
             var words = await WriteFileAsync(file, megabytes, ct);
             await using var api = await MeasuredApi.StartAsync(await postgres.CreateDatabaseAsync(ct), new Dictionary<string, string>(StringComparer.Ordinal), ct);
             var isMet = await IngestAsync(api, file, ct) & await TableAsync(api, words, megabytes, ct) & await PdfAsync(api, ct);
+            await SettleAsync(api, ct);
             return await SearchAsync(api, words, ct) & isMet ? 0 : 1;
         }
         finally
@@ -118,6 +120,18 @@ internal static class DocumentLoad
         var (p50, p95) = (times[Searches / 2], times[(int)(Searches * 0.95)]);
         Console.WriteLine($"search by HTTP over all passages, in process: p50 {p50:0.0} ms, p95 {p95:0.0} ms (goal 8 and 20); {api.Usage().Now:0} MB with the index loaded");
         return p50 <= 8 && p95 <= 20;
+    }
+
+    /// <summary>Until the index has forgotten the table.</summary>
+    private static async Task SettleAsync(MeasuredApi api, CancellationToken ct)
+    {
+        await using var connection = new NpgsqlConnection(api.ConnectionString);
+        await connection.OpenAsync(ct);
+        await using var behind = new NpgsqlCommand("select count(*) from agentflow_api.index_outbox", connection);
+        var started = Stopwatch.GetTimestamp();
+        while ((long)(await behind.ExecuteScalarAsync(ct))! > 0)
+            await Task.Delay(100, ct);
+        Console.WriteLine($"the table's deletion followed by the index: {Stopwatch.GetElapsedTime(started).TotalSeconds:0.0} s");
     }
 
     private static async Task<bool> TrySearchAsync(MeasuredApi api, string query, CancellationToken ct)

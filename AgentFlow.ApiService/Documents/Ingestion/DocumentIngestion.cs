@@ -52,6 +52,20 @@ internal sealed partial class DocumentIngestion(
     /// <summary>Stores the text, its chunks and their embeddings, then makes them the live version. False: the document went away.</summary>
     private async Task<bool> MakeAsync(IngestJob job, TaskContext context, CancellationToken ct)
     {
+        var storing = new WindowWriter(store, job);
+        try
+        {
+            return await ReadAsync(job, context, storing, ct);
+        }
+        finally
+        {
+            // Its own failure has been thrown above, or another one comes before it.
+            await ((Task)storing.EndAsync()).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private async Task<bool> ReadAsync(IngestJob job, TaskContext context, WindowWriter storing, CancellationToken ct)
+    {
         await context.ReportAsync(0, "Reading", ct);
         var chunker = NewChunker(job);
         var info = new DocumentInfo();
@@ -72,7 +86,7 @@ internal sealed partial class DocumentIngestion(
                 return false;
             var chunks = chunker.Take(window);
             pages = Math.Max(pages, chunks.Count == 0 ? 0 : chunks[^1].Page ?? 0);
-            if (chunker.Offset > job.CursorOffset && !await StoreAsync(job, window, start, chunks, chunker.Ordinal, ct))
+            if (chunker.Offset > job.CursorOffset && !await storing.AddAsync(await StageAsync(job, window, start, chunks, chunker.Ordinal, ct), ct))
                 return false;
             if (window.Progress - reported >= ReportStep)
             {
@@ -81,6 +95,8 @@ internal sealed partial class DocumentIngestion(
             }
         }
 
+        if (!await storing.EndAsync())
+            return false;
         if (chunker.Ordinal == 0)
             throw new ExtractionFailedException("It contains no text.");
         var title = Title(info.Title, chunker.FirstHeading);
@@ -89,7 +105,7 @@ internal sealed partial class DocumentIngestion(
         return true;
     }
 
-    private async Task<bool> StoreAsync(
+    private async Task<StagedWindow> StageAsync(
         IngestJob job, TextWindow window, int start, IReadOnlyList<NewChunk> chunks, int nextOrdinal, CancellationToken ct)
     {
         var wanted = chunks.DistinctBy(chunk => Convert.ToHexString(chunk.ContentHash)).ToList();
@@ -103,19 +119,16 @@ internal sealed partial class DocumentIngestion(
             embeddings.AddRange(batch.Select((chunk, i) => (chunk.ContentHash, vectors[i])));
         }
 
-        return await store.AddWindowAsync(
-            job,
-            new StagedWindow
-            {
-                Text = window.Text,
-                Start = start,
-                NextOrdinal = nextOrdinal,
-                Progress = window.Progress,
-                Chunks = chunks,
-                Model = embedder.Space.Model,
-                Embeddings = embeddings,
-            },
-            ct);
+        return new StagedWindow
+        {
+            Text = window.Text,
+            Start = start,
+            NextOrdinal = nextOrdinal,
+            Progress = window.Progress,
+            Chunks = chunks,
+            Model = embedder.Space.Model,
+            Embeddings = embeddings,
+        };
     }
 
     /// <summary>Writes the index from the rows; what it does not take now stays in the outbox and is found by the exact tail meanwhile.</summary>
@@ -125,8 +138,10 @@ internal sealed partial class DocumentIngestion(
         outbox.Wake();
         if (!index.For(job.OwnerId).TakesWrites)
             await store.AllIndexedAsync(job, follower.Message(job.OwnerId), ct);
-        while (await store.UnindexedAsync(job, IndexBatch, ct) is { Count: > 0 } batch)
+        var last = -1;
+        while (await store.UnindexedAsync(job, last, IndexBatch, ct) is { Count: > 0 } batch)
         {
+            last = batch[^1].Ordinal;
             var current = await truth.ReadAsync([.. batch.Select(each => each.Id)], ct);
             try
             {

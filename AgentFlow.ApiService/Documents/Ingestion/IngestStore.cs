@@ -47,7 +47,14 @@ internal sealed class IngestStore(Database database)
         delete from chunks c using reset where c.document_id = reset.id and c.document_version = $2
         """;
 
-    private const string KnownEmbeddings = "select content_hash from chunk_embeddings where owner_id = $1 and model = $2 and content_hash = any ($3)";
+    /// <summary>
+    /// One look into the index for each hash, whatever the planner believes of a table that has just grown: with <c>= any</c>, a plan made
+    /// while it was small compares every row with every hash.
+    /// </summary>
+    internal const string KnownEmbeddings = """
+        select wanted.hash from unnest($3) as wanted (hash)
+        cross join lateral (select from chunk_embeddings where owner_id = $1 and model = $2 and content_hash = wanted.hash limit 1) known
+        """;
 
     private const string SetStatus = """
         update documents set status = $3, progress = $4, updated_at = now() where id = $1 and version = $2 and status not in ('ready', 'failed')
@@ -109,9 +116,10 @@ internal sealed class IngestStore(Database database)
         on conflict (entity_id) do update set version = excluded.version, op = excluded.op, attempts = 0, not_before = excluded.not_before
         """;
 
+    /// <summary>From the passage where the last page ended: the ones before it would be looked at again for each page.</summary>
     private const string Unindexed = """
-        select c.id, c.index_version from index_outbox o join chunks c on c.id = o.entity_id
-        where c.document_id = $1 and c.document_version = $2 and c.deleted_at is null
+        select c.id, c.index_version, c.ordinal from index_outbox o join chunks c on c.id = o.entity_id
+        where c.document_id = $1 and c.document_version = $2 and c.ordinal > $4 and c.deleted_at is null
         order by c.ordinal limit $3
         """;
 
@@ -196,11 +204,12 @@ internal sealed class IngestStore(Database database)
         database.ForOwner(job.OwnerId).ExecuteAsync(Publish, [job.DocumentId, job.Version, title, pages, metadata], ct);
 
     /// <summary>The next live passages of this version whose index entry is behind.</summary>
-    public Task<List<(Guid Id, long Version)>> UnindexedAsync(IngestJob job, int limit, CancellationToken ct) =>
+    /// <param name="after">Ordinal of the last one seen; -1 to begin.</param>
+    public Task<List<UnindexedChunk>> UnindexedAsync(IngestJob job, int after, int limit, CancellationToken ct) =>
         database.ForOwner(job.OwnerId).QueryAsync(
-            Unindexed, [job.DocumentId, job.Version, limit], reader => (reader.GetGuid(0), reader.GetInt64(1)), ct);
+            Unindexed, [job.DocumentId, job.Version, limit, after], reader => new UnindexedChunk(reader.GetGuid(0), reader.GetInt64(1), reader.GetInt32(2)), ct);
 
-    public Task IndexedAsync(IngestJob job, IReadOnlyList<(Guid Id, long Version)> done, CancellationToken ct) =>
+    public Task IndexedAsync(IngestJob job, IReadOnlyList<UnindexedChunk> done, CancellationToken ct) =>
         database.ForOwner(job.OwnerId).ExecuteAsync(Indexed, [done.Select(each => each.Id).ToArray(), done.Select(each => each.Version).ToArray()], ct);
 
     /// <summary>Where no index holds the owner, the next load reads the rows themselves.</summary>
@@ -211,6 +220,9 @@ internal sealed class IngestStore(Database database)
     public Task FailAsync(Guid ownerId, IngestInput input, string reason, CancellationToken ct) =>
         database.ForOwner(ownerId).ExecuteAsync(Fail, [input.DocumentId, input.Version, reason], ct);
 }
+
+/// <summary>A live passage whose index entry is behind.</summary>
+internal sealed record UnindexedChunk(Guid Id, long Version, int Ordinal);
 
 /// <summary>One window ready to be stored.</summary>
 internal sealed record StagedWindow

@@ -43,13 +43,16 @@ internal sealed class DocumentSearch(Database database, VectorIndex index, Passa
     /// <summary>What a reranker is given for each passage that is asked for.</summary>
     private const int RerankFactor = 3;
 
-    /// <summary>With collections, the passages of those only, whatever the index says.</summary>
-    private const string ReadHits = """
+    /// <summary>
+    /// With collections, the passages of those only, whatever the index says. One look for each id: a plan made while the table was small
+    /// reads all that an owner has.
+    /// </summary>
+    internal const string ReadHits = """
         select c.id, c.document_id, d.name, c.page, c.start_offset, c.end_offset, c.text, c.heading_path, c.index_version
-        from chunks c
+        from unnest($1) as wanted (id)
+        cross join lateral (select * from chunks where id = wanted.id and owner_id = $2 and deleted_at is null limit 1) c
         join documents d on d.id = c.document_id and d.live_version = c.document_version
-        where c.id = any ($1) and c.owner_id = $2 and c.deleted_at is null
-            and ($3::uuid[] is null or exists (select from collection_documents m where m.document_id = d.id and m.collection_id = any ($3)))
+        where ($3::uuid[] is null or exists (select from collection_documents m where m.document_id = d.id and m.collection_id = any ($3)))
         """;
 
     public async Task<DocumentSearchResponse> SearchAsync(OwnerId owner, PassageQuery query, CancellationToken ct)
