@@ -5,19 +5,20 @@ namespace AgentFlow.Retrieval.Text;
 /// <summary>The stemmer's own exceptions, and English irregular forms, which no suffix rule can reach ("went" is searched as "go").</summary>
 internal static class StemExceptions
 {
+    // "lives" and "leaves" are two words each; both are found, since "Where does she live?" must find "She lives in Lisbon".
     private const string Irregular = """
         arise arose arisen|be been|bear bore borne|beat beaten|become became|begin began begun|bend bent|bet|bite bit bitten|bleed bled|blow blew blown
         break broke broken|breed bred|bring brought|build built|burn burnt|buy bought|catch caught|choose chose chosen|come came|creep crept|deal dealt
         dig dug|draw drew drawn|dream dreamt|drink drank drunk|drive drove driven|eat ate eaten|fall fell fallen|feed fed|feel felt|fight fought
         find found|flee fled|fly flew flown flies|forbid forbade forbidden|forget forgot forgotten|forgive forgave forgiven|freeze froze frozen|get got gotten
         give gave given|go went gone goes|grind ground|grow grew grown|hang hung|hear heard|hide hid hidden|hold held|keep kept|kneel knelt|know knew known
-        lay laid|lead led|lean leant|leap leapt|learn learnt|leave left|lend lent|lose lost|make made|mean meant|meet met|pay paid|ride rode ridden
+        lay laid|lead led|lean leant|leap leapt|learn learnt|leave left leaves leaf|lend lent|lose lost|make made|mean meant|meet met|pay paid|ride rode ridden
         ring rang rung|rise rose risen|run ran|say said|see saw seen|seek sought|sell sold|send sent|shake shook shaken|shine shone|shoot shot|show shown
         shrink shrank shrunk|sing sang sung|sink sank sunk|sit sat|sleep slept|slide slid|speak spoke spoken|spend spent|spin spun|stand stood|steal stole stolen
         stick stuck|sting stung|strike struck|swear swore sworn|sweep swept|swim swam swum|swing swung|take took taken|teach taught|tear tore torn
         tell told|think thought|throw threw thrown|understand understood|wake woke woken|wear wore worn|weave wove woven|weep wept|win won|wind wound|withdraw withdrew withdrawn
-        write wrote written|child children|man men|woman women|person people|foot feet|tooth teeth|mouse mice|goose geese|wife wives|life lives|knife knives
-        leaf leaves|half halves|shelf shelves|wolf wolves|calf calves|thief thieves|criterion criteria|phenomenon phenomena|index indices|matrix matrices
+        write wrote written|child children|man men|woman women|person people|foot feet|tooth teeth|mouse mice|goose geese|wife wives|live lives life|knife knives
+        half halves|shelf shelves|wolf wolves|calf calves|thief thieves|criterion criteria|phenomenon phenomena|index indices|matrix matrices
         vertex vertices|analysis analyses|crisis crises|thesis theses|datum data|good better best|bad worse worst|colour color|favourite favorite|centre center
         """;
 

@@ -18,6 +18,8 @@ public sealed class EnglishStemmerTests
     [InlineData("go went gone goes", "go go go go")]
     [InlineData("buy bought buys buying", "buy buy buy buy")]
     [InlineData("child children", "child child")]
+    [InlineData("live lives lived living life", "live live live live live")]
+    [InlineData("leave leaves left leaving leaf", "leav leav leav leav leav")]
     [InlineData("write wrote written writing", "write write write write")]
     public void Irregular_forms_meet_their_base(string words, string stems) => Assert.Equal(stems, Stems(words));
 

@@ -34,6 +34,7 @@ public sealed class ExtractiveAnswerTests
     [InlineData("What do I like to drink?", "I prefer tea over coffee.", "From what you told me: You prefer tea over coffee.")]
     [InlineData("What is my name?", "My name is Alice.", "From what you told me: Your name is Alice.")]
     [InlineData("Where is the deploy key?", "The deploy key is on the red stick.", "From what you told me: The deploy key is on the red stick.")]
+    [InlineData("Where does Ada live?", "Ada lives in Lisbon.", "From what you told me: Ada lives in Lisbon.")]
     [InlineData("What do you know about me?", "I'm a nurse.", "From what you told me: You are a nurse.")]
     public void A_preference_said_earlier_answers(string question, string memory, string expected) =>
         Assert.Equal(expected, Answer(question, memory));
