@@ -88,6 +88,7 @@ internal sealed class DocumentStore(Database database, DurableQueue queue)
 
     private const string AddToCollection = """
         insert into collection_documents (collection_id, document_id, owner_id) select id, $2, owner_id from collections where id = $1 and owner_id = $3
+        on conflict do nothing
         """;
 
     /// <summary>What the index knows leaves a tombstone until the index has forgotten it; everything else goes at once.</summary>
@@ -131,12 +132,12 @@ internal sealed class DocumentStore(Database database, DurableQueue queue)
         else
         {
             await session.ExecuteAsync(Attach, [document.Original.Id], ct);
-            if (document.Collection is { } collection && await session.ExecuteAsync(AddToCollection, [collection.Value, id.Value, owner.Value], ct) == 0)
-                throw new ProblemException(StatusCodes.Status404NotFound, "not_found", "There is no such collection.");
             await queue.EnqueueAsync(session, task, ct);
             result = new UploadedDocument { Id = id, Name = document.Name, Status = DocumentStatus.Received, TaskId = new TaskId(task.Id) };
         }
 
+        if (document.Collection is { } collection && result.Id is { } kept)
+            await CollectAsync(session, owner, collection, kept, ct);
         await session.CommitAsync(ct);
         return result;
     }
@@ -246,6 +247,16 @@ internal sealed class DocumentStore(Database database, DurableQueue queue)
         CreatedAt = reader.Time(12),
         UpdatedAt = reader.Time(13),
     };
+
+    /// <exception cref="ProblemException">404: the owner has no such collection.</exception>
+    private static async Task CollectAsync(DbSession session, OwnerId owner, CollectionId collection, DocumentId document, CancellationToken ct)
+    {
+        var known = await session.QueryAsync("select true from collections where id = $1 and owner_id = $2", [collection.Value, owner.Value], reader => reader.GetBoolean(0), ct);
+        if (known.Count == 0)
+            throw new ProblemException(StatusCodes.Status404NotFound, "not_found", "There is no such collection.");
+        if (await session.ExecuteAsync(AddToCollection, [collection.Value, document.Value, owner.Value], ct) > 0)
+            await session.ExecuteAsync(CollectionStore.TouchDocument, [document.Value], ct);
+    }
 
     private async Task<UploadedDocument> ReuseAsync(DbSession session, OwnerId owner, NewDocument document, CancellationToken ct)
     {

@@ -63,6 +63,26 @@ public sealed class CollectionTests(ApiHost host) : IClassFixture<ApiHost>
     }
 
     [Fact]
+    public async Task An_upload_goes_into_its_collection_also_when_the_document_is_there_already()
+    {
+        var owner = await host.RegisterAsync();
+        var client = new DocumentClient(owner);
+        await client.IngestAsync("oats.txt", "Oats like cool summers.");
+        var collection = await CreateAsync(owner, "grain");
+
+        await client.FinishedAsync((await UploadAsync(owner, collection.Id, "rye.txt", "Rye grows on poor soil.")).Id!.Value);
+        Assert.True((await UploadAsync(owner, collection.Id, "oats again.txt", "Oats like cool summers.")).Duplicate);
+        Assert.True((await UploadAsync(owner, collection.Id, "rye.txt", "Rye grows on poor soil.")).Duplicate);
+
+        var inside = (await client.Http.GetFromJsonAsync<Page<DocumentSummary>>($"/api/documents?collection={collection.Id}", ContractJson.Options, Ct))!.Items;
+        Assert.Equal(["oats.txt", "rye.txt"], inside.Select(each => each.Name).Order(StringComparer.Ordinal));
+        var filter = JsonElement.Parse($$"""{"collection": "{{collection.Id}}"}""");
+        await Patience.UntilAsync(async () => (await client.AnswerAsync(new DocumentSearchRequest { Query = "oats", Filter = filter })).Items, found => found.Any(hit => hit.DocumentName == "oats.txt"), "the oats");
+        using var foreign = await (await host.RegisterAsync()).Client.PostAsync("/api/documents", Form(collection.Id, "rye.txt", "Somebody else's rye."), Ct);
+        Assert.Equal(HttpStatusCode.NotFound, foreign.StatusCode);
+    }
+
+    [Fact]
     public async Task Foreign_collections_do_not_exist()
     {
         var owner = await host.RegisterAsync();
@@ -162,6 +182,19 @@ public sealed class CollectionTests(ApiHost host) : IClassFixture<ApiHost>
         using var response = await user.Client.PostAsJsonAsync("/api/collections", new CreateCollectionRequest(name), ContractJson.Options, Ct);
         Assert.Equal(HttpStatusCode.Created, response.StatusCode);
         return (await response.Content.ReadFromJsonAsync<Collection>(ContractJson.Options, Ct))!;
+    }
+
+    private static MultipartFormDataContent Form(CollectionId collection, string name, string text) => new()
+    {
+        { new StringContent(collection.ToString()), "collection" },
+        { new StringContent(text, System.Text.Encoding.UTF8, "text/plain"), "file", name },
+    };
+
+    private static async Task<UploadedDocument> UploadAsync(TestUser user, CollectionId collection, string name, string text)
+    {
+        using var response = await user.Client.PostAsync("/api/documents", Form(collection, name, text), Ct);
+        Assert.True(response.IsSuccessStatusCode, await response.Content.ReadAsStringAsync(Ct));
+        return Assert.Single((await response.Content.ReadFromJsonAsync<UploadResponse>(ContractJson.Options, Ct))!.Items);
     }
 
     private static async Task PutAsync(TestUser user, string path)
