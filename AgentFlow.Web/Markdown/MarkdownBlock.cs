@@ -1,7 +1,9 @@
 using AgentFlow.Contracts.Runs;
+using AgentFlow.Web.Resources;
 using Markdig.Syntax;
 using Microsoft.AspNetCore.Components;
 using Microsoft.AspNetCore.Components.Rendering;
+using Microsoft.Extensions.Localization;
 
 namespace AgentFlow.Web.Markdown;
 
@@ -11,6 +13,9 @@ internal sealed class MarkdownBlock : ComponentBase
     private string? _drawnSlice;
     private int _drawnCitations = -1;
     private readonly Dictionary<int, EventCallback> _chips = [];
+
+    [Inject]
+    private IStringLocalizer<Texts> Localizer { get; set; } = default!;
 
     /// <summary>The block's source; what decides whether it is drawn again.</summary>
     [Parameter, EditorRequired]
@@ -34,7 +39,7 @@ internal sealed class MarkdownBlock : ComponentBase
     {
         _drawnSlice = Slice;
         _drawnCitations = Citations.Count;
-        new MarkdownRenderer(builder, Citations, Links, OnChip).Write(Block);
+        new MarkdownRenderer(builder, Localizer, Citations, Links, OnChip).Write(Block);
     }
 
     /// <summary>One and the same handler for a chip as long as it stands: another one would be sent to the browser with every word.</summary>

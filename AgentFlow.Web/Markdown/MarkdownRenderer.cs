@@ -5,6 +5,7 @@ using Markdig.Syntax;
 using Markdig.Syntax.Inlines;
 using Microsoft.AspNetCore.Components;
 using Microsoft.AspNetCore.Components.Rendering;
+using Microsoft.Extensions.Localization;
 
 #pragma warning disable ASP0006, MA0123 // The frames follow a parsed text, not source code: numbers that count up keep what has been drawn in place.
 namespace AgentFlow.Web.Markdown;
@@ -14,7 +15,7 @@ namespace AgentFlow.Web.Markdown;
 /// here, and every text is a text node. What is not known is shown as its text. Sequence numbers count up, so a growing text only appends.
 /// </summary>
 internal sealed class MarkdownRenderer(
-    RenderTreeBuilder builder, IReadOnlyList<Citation> citations, LinkPolicy links, Func<Citation, EventCallback> onChip)
+    RenderTreeBuilder builder, IStringLocalizer texts, IReadOnlyList<Citation> citations, LinkPolicy links, Func<Citation, EventCallback> onChip)
 {
     /// <summary>Text is sent in pieces of this many characters: what is complete is not sent again when more comes.</summary>
     private const int PieceLength = 160;
@@ -122,9 +123,9 @@ internal sealed class MarkdownRenderer(
         {
             Element("div", "code-head", () =>
             {
-                Element("span", null, () => Text(language ?? "text"));
-                Button("link-button", "data-wrap", "Wrap");
-                Button("link-button", "data-copy-code", "Copy");
+                Element("span", null, () => Text(language ?? texts["text"]));
+                Button("link-button", "data-wrap", texts["Wrap"]);
+                Button("link-button", "data-copy-code", texts["Copy"]);
             });
             Element("pre", null, () => Element("code", null, () =>
             {
@@ -206,7 +207,7 @@ internal sealed class MarkdownRenderer(
     {
         if (link.IsImage)
         {
-            Text("[picture: ");
+            Text($"[{texts["picture"]}: ");
             Inlines(link);
             Text(link.Url is { Length: > 0 } source ? $"] ({Shorten(source)})" : "]");
         }
@@ -244,7 +245,7 @@ internal sealed class MarkdownRenderer(
         builder.AddAttribute(_sequence++, "type", "checkbox");
         builder.AddAttribute(_sequence++, "disabled", true);
         builder.AddAttribute(_sequence++, "checked", isChecked);
-        builder.AddAttribute(_sequence++, "aria-label", isChecked ? "done" : "open");
+        builder.AddAttribute(_sequence++, "aria-label", isChecked ? texts["done"].Value : texts["open"].Value);
     });
 
     /// <summary>Text with the markers of known citations, such as <c>[2]</c>, turned into chips.</summary>
@@ -271,7 +272,7 @@ internal sealed class MarkdownRenderer(
     {
         builder.AddAttribute(_sequence++, "type", "button");
         builder.AddAttribute(_sequence++, "title", Shorten(citation.Quote, 300));
-        builder.AddAttribute(_sequence++, "aria-label", $"Source {citation.Index}: {citation.DocumentName ?? "selected text"}");
+        builder.AddAttribute(_sequence++, "aria-label", texts["Source {0}: {1}", citation.Index, citation.DocumentName ?? texts["Selected text"]].Value);
         builder.AddAttribute(_sequence++, "data-testid", "citation-chip");
         builder.AddAttribute(_sequence++, "onclick", onChip(citation));
     });

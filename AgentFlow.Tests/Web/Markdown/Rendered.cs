@@ -13,7 +13,7 @@ internal static class Rendered
 {
     public static async Task<string> HtmlAsync(string text, IReadOnlyList<Citation>? citations = null, LinkPolicy? links = null)
     {
-        await using var services = new ServiceCollection().AddSingleton<ILoggerFactory>(NullLoggerFactory.Instance).BuildServiceProvider();
+        await using var services = new ServiceCollection().AddSingleton<ILoggerFactory>(NullLoggerFactory.Instance).AddLocalization().BuildServiceProvider();
         await using var renderer = new HtmlRenderer(services, NullLoggerFactory.Instance);
         return await renderer.Dispatcher.InvokeAsync(async () =>
         {

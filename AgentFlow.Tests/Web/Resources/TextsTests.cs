@@ -17,7 +17,7 @@ public sealed partial class TextsTests
     {
         var known = XDocument.Load(Path.Combine(Folder, "Resources", "Texts.resx")).Descendants("data").Select(text => (string)text.Attribute("name")!).ToHashSet(StringComparer.Ordinal);
 
-        var asked = Sources("*.razor").Concat(Sources("*.cs"))
+        var asked = Sources("*.razor").Concat(Directory.EnumerateFiles(Folder, "*.cs", SearchOption.AllDirectories))
             .SelectMany(file => Asked().Matches(File.ReadAllText(file)).Select(match => Regex.Unescape(match.Groups[1].Value)))
             .ToHashSet(StringComparer.Ordinal);
 
@@ -43,7 +43,7 @@ public sealed partial class TextsTests
 
     private static IEnumerable<string> Sources(string pattern) => Directory.EnumerateFiles(Path.Combine(Folder, "Components"), pattern, SearchOption.AllDirectories);
 
-    [GeneratedRegex("""\bL\["((?:[^"\\]|\\.)*)["]""")]
+    [GeneratedRegex("""(?:\b(?:L|texts)\[|\bSay\()"((?:[^"\\]|\\.)*)["]""")]
     private static partial Regex Asked();
 
     [GeneratedRegex(@"@\*.*?\*@", RegexOptions.Singleline)]
