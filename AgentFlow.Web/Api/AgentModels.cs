@@ -1,3 +1,5 @@
+using AgentFlow.Contracts;
+
 namespace AgentFlow.Web.Api;
 
 /// <summary>An agent as the API reads and writes it; changed in place by the form that edits it.</summary>
@@ -63,8 +65,8 @@ public sealed class AgentRetrieval
 
     public int TopK { get; set; } = 6;
 
-    /// <summary>Ids of the collections that the agent is limited to; kept as they are.</summary>
-    public List<string> Collections { get; set; } = [];
+    /// <summary>What the agent is limited to; empty: everything that its user may read.</summary>
+    public List<CollectionId> Collections { get; set; } = [];
 
     public bool Rerank { get; set; }
 }

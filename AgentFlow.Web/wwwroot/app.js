@@ -103,6 +103,8 @@
       mark.scrollIntoView({ block: "center" });
     }
     if (!reader) shownPassage = "";
+    const tab = find(".tab[aria-current]:not([data-shown]), .tab[aria-selected=true]:not([data-shown])");
+    if (tab) { tab.dataset.shown = ""; tab.scrollIntoView({ block: "nearest", inline: "center" }); }
     const first = find("[data-autofocus]:not([data-focused])");
     if (first) { first.dataset.focused = ""; first.focus(); }
   };
@@ -239,7 +241,7 @@
   };
   const megabytes = bytes => (bytes / 1e6).toFixed(bytes < 1e6 ? 2 : 1) + " MB";
   const refresh = place => find(`[data-uploaded="${place}"]`)?.click();
-  const send = (place, file, antiforgery) => new Promise(done => {
+  const send = (place, file, antiforgery, collection) => new Promise(done => {
     const { item, bar, note, cancel } = row(place, file.name);
     const request = new XMLHttpRequest();
     const fail = text => { item.classList.add("bad"); bar.remove(); note.textContent = text; cancel.textContent = say("Dismiss"); cancel.onclick = () => item.remove(); done(false); };
@@ -257,6 +259,7 @@
       done(true);
     };
     const body = new FormData();
+    if (collection) body.append("collection", collection);
     body.append("file", file, file.name);
     request.open("POST", "/files/documents");
     request.setRequestHeader("RequestVerificationToken", antiforgery);
@@ -265,9 +268,10 @@
   });
   const upload = async (place, files) => {
     if (!files.length) return;
+    const collection = place === "documents" ? find("[data-collection]")?.dataset.collection : null;
     const antiforgery = await token();
     const queue = [...files];
-    const worker = async () => { while (queue.length) { await send(place, queue.shift(), antiforgery); refresh(place); } };
+    const worker = async () => { while (queue.length) { await send(place, queue.shift(), antiforgery, collection); refresh(place); } };
     await Promise.all([worker(), worker()]);
     refresh(place);
   };

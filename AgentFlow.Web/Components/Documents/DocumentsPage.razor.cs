@@ -53,8 +53,12 @@ public sealed partial class DocumentsPage
             _collection = _collections.FirstOrDefault(collection => collection.Id == _collection?.Id);
         });
         _loaded = true;
-        if (!_polling)
-            await PollAsync();
+        if (_polling)
+            return;
+
+        // Nothing draws by itself until the last document is read, and that may take minutes.
+        StateHasChanged();
+        await PollAsync();
     }
 
     /// <summary>Follows what is being ingested until everything has come to an end.</summary>
@@ -101,6 +105,9 @@ public sealed partial class DocumentsPage
                 HttpMethod.Post, "api/documents/search", new DocumentSearchRequest { Query = _query.Trim(), TopK = 20, Explain = true }, null, _leaving.Token);
             _hits = found.Items;
         });
+
+    /// <summary>Only its owner puts files into a collection; what others upload is their own.</summary>
+    private bool CanUpload => _ready && _collection is null or { Access: null };
 
     private string Listing() =>
         $"api/documents?limit={PageSize}"
