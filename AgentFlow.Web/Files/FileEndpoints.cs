@@ -18,6 +18,7 @@ internal static class FileEndpoints
         files.MapGet("/documents/{id:guid}", DownloadAsync).WithName("DownloadDocument");
         files.MapGet("/conversations/{id:guid}.md", ExportAsync).WithName("ExportConversation");
         files.MapGet("/memories.json", MemoriesAsync).WithName("ExportMemories");
+        files.MapGet("/account.json", AccountAsync).WithName("ExportOwnAccount");
         files.MapGet("/antiforgery", Token).WithName("AntiforgeryToken");
     }
 
@@ -46,6 +47,8 @@ internal static class FileEndpoints
     private static Task<IResult> DownloadAsync(Guid id, HttpContext context, ApiClient api) => PassAsync(context, api, HttpMethod.Get, $"api/documents/{id}/content", "document");
 
     private static Task<IResult> MemoriesAsync(HttpContext context, ApiClient api) => PassAsync(context, api, HttpMethod.Post, "api/memories/export", "agentflow-memories.json");
+
+    private static Task<IResult> AccountAsync(HttpContext context, ApiClient api) => PassAsync(context, api, HttpMethod.Get, "api/auth/me/export", "agentflow-account.json");
 
     /// <summary>An answer of the API as a download: whatever was uploaded is never shown as a page of this origin.</summary>
     private static async Task<IResult> PassAsync(HttpContext context, ApiClient api, HttpMethod method, string path, string name)
