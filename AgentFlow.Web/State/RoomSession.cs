@@ -33,6 +33,9 @@ internal sealed class RoomSession(ApiClient api, TimeProvider time) : IDisposabl
     /// <summary>True while something that was said has not been seen in the room.</summary>
     public bool IsSending => _unconfirmed.Count > 0;
 
+    /// <summary>True once the API has said that there is nothing here any more for this person.</summary>
+    public bool IsOver { get; private set; }
+
     public ApiProblem? Problem { get; private set; }
 
     /// <summary>Follows the room until the page is left.</summary>
@@ -61,7 +64,8 @@ internal sealed class RoomSession(ApiClient api, TimeProvider time) : IDisposabl
             }
             catch (ApiException refusal) when (refusal.Problem.Status is 401 or 403 or 404)
             {
-                Problem = refusal.Problem;
+                (Problem, IsOver, State) = (refusal.Problem, true, RoomState.Empty);
+                _unconfirmed.Clear();
                 Tell();
                 return;
             }
