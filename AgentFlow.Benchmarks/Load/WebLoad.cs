@@ -23,7 +23,7 @@ internal static class WebLoad
         }
 
         string[] which = options.Length == 0 ? ["-class", Measurements, "-class", Checks] : [.. options.SelectMany(name => new[] { "-method", $"{Measurements}.{name}" })];
-        using var process = Process.Start(new ProcessStartInfo("dotnet", [tests, "-noLogo", "-noColor", "-explicit", "only", "-showLiveOutput", .. which]) { UseShellExecute = false })!;
+        using var process = Process.Start(new ProcessStartInfo("dotnet", [tests, "-noLogo", "-noColor", "-explicit", "on", "-showLiveOutput", .. which]) { UseShellExecute = false })!;
         await process.WaitForExitAsync(ct);
         return process.ExitCode;
     }
