@@ -25,7 +25,11 @@ internal static class MemoryScale
 {
     private const int OfOwner = 5_000;
     private const int Searches = 1_000;
-    private const int ColdOwners = 9;
+    private const int ColdOwners = 15;
+
+    /// <summary>Searches, and loads of other owners, before any that count: a service runs for weeks, compiled.</summary>
+    private const int WarmSearches = 4_000;
+    private const int WarmOwners = 60;
 
     private static readonly string[] Words =
         "garden tulip kettle harbor violin ledger comet pepper saddle lantern marble orchard pigeon quartz ribbon shovel tunnel umbrella valley walnut anchor".Split(' ');
@@ -47,7 +51,7 @@ internal static class MemoryScale
         var owners = Enumerable.Range(0, most / OfOwner).Select(_ => Guid.CreateVersion7()).ToArray();
         await FillAsync(connection, owners[..2], ct);
         using var warm = await ClientAsync(keys, address, owners[0], ct);
-        await TimesAsync(warm, 300, ct);
+        await TimesAsync(warm, WarmSearches, ct);
         var few = await TimesAsync(warm, Searches, ct);
         Report($"{2 * OfOwner} memories", few);
         await FillAsync(connection, owners[2..], ct);
@@ -57,17 +61,25 @@ internal static class MemoryScale
         var growth = Median(many) / Median(few);
         Console.WriteLine($"search of one owner in the cache grows {growth:0.00} times (goal below 1.5)");
 
-        var cold = new List<double>();
-        foreach (var owner in owners[^Math.Min(ColdOwners, owners.Length - 1)..])
-        {
-            using var http = await ClientAsync(keys, address, owner, ct);
-            cold.AddRange(await TimesAsync(http, 1, ct));
-        }
-
+        var unknown = owners[2..];
+        await FirstSearchesAsync(keys, address, unknown[..Math.Min(WarmOwners, unknown.Length - ColdOwners)], ct);
+        var cold = await FirstSearchesAsync(keys, address, unknown[^ColdOwners..], ct);
         cold.Sort();
         Console.WriteLine($"first search of an owner with {OfOwner} memories that is not in the cache: median {Median(cold):0} ms, slowest {cold[^1]:0} ms (goal 60 ms)");
         await app.StopAsync(CancellationToken.None);
         return growth < 1.5 && Median(cold) <= 60 ? 0 : 1;
+    }
+
+    private static async Task<List<double>> FirstSearchesAsync(ApiKeyStore keys, Uri address, IReadOnlyList<Guid> owners, CancellationToken ct)
+    {
+        var times = new List<double>();
+        foreach (var owner in owners)
+        {
+            using var http = await ClientAsync(keys, address, owner, ct);
+            times.AddRange(await TimesAsync(http, 1, ct));
+        }
+
+        return times;
     }
 
     private static async Task<HttpClient> ClientAsync(ApiKeyStore keys, Uri address, Guid owner, CancellationToken ct)

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
+using System.Threading.Channels;
 using AgentFlow.Contracts.Memories;
 using AgentFlow.MemoryService.Memories;
 using AgentFlow.Retrieval.Embedding;
@@ -16,6 +17,9 @@ namespace AgentFlow.MemoryService.Index;
 internal sealed class MemoryTruth(Database database, EmbeddingSpace space) : IIndexTruth
 {
     private const int MaxRemembered = 100_000;
+
+    /// <summary>Points read before they are taken: some 10 MB.</summary>
+    private const int LoadAhead = 4_096;
 
     private readonly ConcurrentDictionary<Guid, ulong> _readUpTo = new();
 
@@ -44,28 +48,56 @@ internal sealed class MemoryTruth(Database database, EmbeddingSpace space) : IIn
             _applied.AddOrUpdate(write.Id, write.Version, (_, known) => Math.Max(known, write.Version));
     }
 
+    /// <summary>Points come as they are read: whoever takes them works beside the database.</summary>
     public async IAsyncEnumerable<IndexPoint> LoadAsync(Guid ownerId, [EnumeratorCancellation] CancellationToken ct)
     {
-        var batch = database.ForOwner(ownerId).CreateBatch()
-            .Add("select pg_snapshot_xmin(pg_current_snapshot())::text", [])
-            .Add($"select {PointColumns} {From} where m.owner_id = $2 and m.status = 0", [space.Model, ownerId]);
-        var (xid, points) = await batch.ReadAsync(
-            async (reader, token) =>
-            {
-                await reader.ReadAsync(token);
-                var horizon = ulong.Parse(reader.GetString(0), System.Globalization.CultureInfo.InvariantCulture);
-                await reader.NextResultAsync(token);
-                var loaded = new List<IndexPoint>();
-                while (await reader.ReadAsync(token))
-                    loaded.Add(ToPoint(MemoryRow.Read(reader), ReadVector(reader)));
-                return (horizon, loaded);
-            },
-            ct);
+        var points = Channel.CreateBounded<IndexPoint>(new BoundedChannelOptions(LoadAhead) { SingleReader = true, SingleWriter = true });
+        using var leaving = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        var reading = ReadAllAsync(ownerId, points.Writer, leaving.Token);
+        try
+        {
+            await foreach (var point in points.Reader.ReadAllAsync(ct))
+                yield return point;
+            await reading;
+        }
+        finally
+        {
+            await leaving.CancelAsync();
+            await reading.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
 
-        // Loaded again after an eviction, the newer snapshot counts.
-        _readUpTo[ownerId] = xid;
-        foreach (var point in points)
-            yield return point;
+    private async Task ReadAllAsync(Guid ownerId, ChannelWriter<IndexPoint> points, CancellationToken ct)
+    {
+        try
+        {
+            var batch = database.ForOwner(ownerId).CreateBatch()
+                .Add("select pg_snapshot_xmin(pg_current_snapshot())::text", [])
+                .Add($"select {PointColumns} {From} where m.owner_id = $2 and m.status = 0", [space.Model, ownerId]);
+            var horizon = await batch.ReadAsync(
+                async (reader, token) =>
+                {
+                    await reader.ReadAsync(token);
+                    var xid = ulong.Parse(reader.GetString(0), System.Globalization.CultureInfo.InvariantCulture);
+                    await reader.NextResultAsync(token);
+                    while (await reader.ReadAsync(token))
+                    {
+                        var point = ToPoint(MemoryRow.Read(reader), ReadVector(reader));
+                        if (!points.TryWrite(point))
+                            await points.WriteAsync(point, token);
+                    }
+
+                    return xid;
+                },
+                ct);
+
+            // Loaded again after an eviction, the newer snapshot counts.
+            _readUpTo[ownerId] = horizon;
+        }
+        finally
+        {
+            points.Complete();
+        }
     }
 
     public async Task<IReadOnlyList<TruthPoint>> ReadAsync(IReadOnlyList<Guid> ids, CancellationToken ct) =>

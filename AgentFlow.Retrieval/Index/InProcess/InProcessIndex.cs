@@ -109,11 +109,12 @@ internal sealed class InProcessIndex(IIndexTruth truth, int dimensions, InProces
 
     /// <summary>
     /// Not bound to the request that started it, since others wait for the same load. Changes that arrive meanwhile go to the same table,
-    /// and its version guard decides which of the two is newer.
+    /// and its version guard decides which of the two is newer. Points are read while those before them are analyzed.
     /// </summary>
     private async Task LoadAsync(Guid ownerId, Loaded owner)
     {
         await Task.Yield();
+        var applying = Task.CompletedTask;
         try
         {
             var batch = new List<IndexWrite>(LoadBatch);
@@ -122,16 +123,21 @@ internal sealed class InProcessIndex(IIndexTruth truth, int dimensions, InProces
                 batch.Add(new IndexWrite.Put(point));
                 if (batch.Count < LoadBatch)
                     continue;
-                owner.Table.Apply(batch);
-                batch.Clear();
+                await applying;
+                var full = batch;
+                applying = Task.Run(() => owner.Table.Apply(full));
+                batch = new List<IndexWrite>(LoadBatch);
             }
 
+            await applying;
             if (batch.Count > 0)
                 owner.Table.Apply(batch);
             owner.IsReady = true;
         }
         finally
         {
+            await applying.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+
             // After a failure the next search starts over.
             if (!owner.IsReady)
                 _owners.TryRemove(new KeyValuePair<Guid, Loaded>(ownerId, owner));
