@@ -29,7 +29,7 @@ internal sealed class AccessStates(Database database, TimeProvider time)
         }
 
         var state = await GetAsync($"s:{claims.Subject:N}:{session:N}", token => ReadSessionAsync(claims.Subject, session, token), ct);
-        return state is { } alive && claims.IssuedAt >= alive.ValidFrom ? alive.Caller : null;
+        return state is { } alive && claims.IssuedAt >= alive.ValidFrom ? alive.Caller with { Until = DateTimeOffset.FromUnixTimeSeconds(claims.ExpiresAt) } : null;
     }
 
     /// <summary>The caller behind an API key, or null.</summary>

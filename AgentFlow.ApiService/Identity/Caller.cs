@@ -14,6 +14,9 @@ namespace AgentFlow.ApiService.Identity;
 /// <param name="Scopes">Of the API key; unused for a session, which may do what the account may.</param>
 internal readonly record struct Caller(OwnerId Owner, UserRole Role, Guid? SessionId, ApiKeyId? KeyId, Scopes Scopes)
 {
+    /// <summary>When the access token runs out; null for an API key, whose end is looked up.</summary>
+    public DateTimeOffset? Until { get; init; }
+
     public bool IsAdmin => Role is UserRole.Admin;
 
     /// <summary>Stable name of the bucket that the caller's requests count against.</summary>

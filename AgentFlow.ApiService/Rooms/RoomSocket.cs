@@ -61,7 +61,7 @@ internal sealed partial class RoomSocket(
 
     /// <summary>Whichever comes first: the sign-in ends, or the membership.</summary>
     private async Task<string> LoseAsync(SocketLink link, RunFollowers followers, CancellationToken ending, CancellationToken ct) =>
-        await await Task.WhenAny(services.Sockets.WatchAccessAsync(caller, options.AccessCheck, ct), WatchRoomAsync(link, followers, ending, ct));
+        await await Task.WhenAny(services.Sockets.WatchAccessAsync(caller, options.AccessCheck, () => followers.Count > 0, ct), WatchRoomAsync(link, followers, ending, ct));
 
     private async Task<string> WatchRoomAsync(SocketLink link, RunFollowers followers, CancellationToken ending, CancellationToken ct)
     {

@@ -17,12 +17,19 @@ internal sealed record SocketServices(
     RunStarter Starter, RunStreams Streams, RunStore Store, RunControl Control, ApprovalStore Approvals, CallerLimits Limits, AccessStates Access,
     TimeProvider Time, ILogger<SocketLink> Logger)
 {
-    /// <summary>Completes when the sign-in has ended or the key was revoked: its sockets end as well.</summary>
-    public async Task<string> WatchAccessAsync(Caller caller, TimeSpan interval, CancellationToken ct)
+    /// <summary>An answer that is under way when the access token runs out may end; within 60 s, with the time between two looks, the socket is closed.</summary>
+    private static readonly TimeSpan LastAnswers = TimeSpan.FromSeconds(45);
+
+    /// <summary>Completes when the sign-in has ended, the key was revoked or the access token has run out: its sockets end as well.</summary>
+    /// <param name="isAnswering">Whether a run is being followed.</param>
+    public async Task<string> WatchAccessAsync(Caller caller, TimeSpan interval, Func<bool> isAnswering, CancellationToken ct)
     {
         do
         {
             await Task.Delay(interval, Time, ct);
+            var over = Time.GetUtcNow() - (caller.Until ?? DateTimeOffset.MaxValue);
+            if (over >= LastAnswers || (over >= TimeSpan.Zero && !isAnswering()))
+                return "The access token has run out. Get a new ticket.";
         }
         while (await Access.IsAllowedAsync(caller, ct));
         return "Access has ended.";
@@ -65,7 +72,7 @@ internal sealed class ChatSocket(WebSocket socket, Caller caller, SocketServices
         var followers = new RunFollowers(link, services.Streams, caller.Owner, options.KeepAlive);
         await link.RunAsync(
             (frame, ct) => HandleAsync(link, followers, frame, ending.Token, ct),
-            ct => services.WatchAccessAsync(caller, options.AccessCheck, ct),
+            ct => services.WatchAccessAsync(caller, options.AccessCheck, () => followers.Count > 0, ct),
             followers.AllAsync,
             aborted,
             stopping);

@@ -23,8 +23,8 @@ internal sealed class SocketOptions
     [Range(typeof(TimeSpan), "00:00:01", "00:05:00")]
     public TimeSpan KeepAlive { get; set; } = TimeSpan.FromSeconds(15);
 
-    /// <summary>Between two looks whether the caller may still be here, 1 s to 1 min. Default 3 s.</summary>
-    [Range(typeof(TimeSpan), "00:00:01", "00:01:00")]
+    /// <summary>Between two looks whether the caller may still be here, 1 s to 15 s. Default 3 s.</summary>
+    [Range(typeof(TimeSpan), "00:00:01", "00:00:15")]
     public TimeSpan AccessCheck { get; set; } = TimeSpan.FromSeconds(3);
 
     /// <summary>How long a ticket opens a socket, 5 s to 5 min. Default 30 s.</summary>

@@ -15,13 +15,14 @@ internal sealed class SocketTickets(Database database)
     private const string Prefix = "afw_";
 
     private const string Insert = """
-        insert into socket_tickets (hash, owner_id, role, session_id, key_id, scopes, expires_at) values ($1, $2, $3, $4::uuid, $5::uuid, $6, now() + $7::interval)
+        insert into socket_tickets (hash, owner_id, role, session_id, key_id, scopes, expires_at, access_until)
+        values ($1, $2, $3, $4::uuid, $5::uuid, $6, now() + $7::interval, $8::timestamptz)
         """;
 
     /// <summary>Uses the ticket up and sweeps what has run out.</summary>
     private const string Take = """
         with swept as (delete from socket_tickets where expires_at < now() and hash <> $1)
-        delete from socket_tickets where hash = $1 returning owner_id, role, session_id, key_id, scopes, expires_at > now()
+        delete from socket_tickets where hash = $1 returning owner_id, role, session_id, key_id, scopes, expires_at > now(), access_until
         """;
 
     public async Task<string> IssueAsync(Caller caller, TimeSpan life, CancellationToken ct)
@@ -29,7 +30,7 @@ internal sealed class SocketTickets(Database database)
         var ticket = Secrets.New(Prefix);
         await database.ForOwner(caller.Owner.Value).ExecuteAsync(
             Insert,
-            [Secrets.Hash(ticket), caller.Owner.Value, caller.Role.ToString(), caller.SessionId, caller.KeyId?.Value, (int)caller.Scopes, life],
+            [Secrets.Hash(ticket), caller.Owner.Value, caller.Role.ToString(), caller.SessionId, caller.KeyId?.Value, (int)caller.Scopes, life, caller.Until],
             ct);
         return ticket;
     }
@@ -46,6 +47,6 @@ internal sealed class SocketTickets(Database database)
     private static (Caller Caller, bool IsValid) Read(NpgsqlDataReader reader) => (
         new Caller(
             new OwnerId(reader.GetGuid(0)), Enum.Parse<UserRole>(reader.GetString(1)), reader.NullableGuid(2),
-            reader.NullableGuid(3) is { } key ? new ApiKeyId(key) : null, (Scopes)reader.GetInt32(4)),
+            reader.NullableGuid(3) is { } key ? new ApiKeyId(key) : null, (Scopes)reader.GetInt32(4)) { Until = reader.NullableTime(6) },
         reader.GetBoolean(5));
 }
