@@ -117,7 +117,9 @@ internal static class RoomEndpoints
             return refusal;
         if (await services.Store.TryFindAsync(caller.Owner, id, context.RequestAborted) is not { } room)
             return Problem.NotFound("room");
-        using var socket = await context.WebSockets.AcceptWebSocketAsync();
+        using var socket = await SocketGate.AcceptAsync(context);
+        if (socket is null)
+            return SocketGate.Full(context);
         await new RoomSocket(socket, room, caller, services, options.Value).RunAsync(context.RequestAborted, lifetime.ApplicationStopping);
         return TypedResults.Empty;
     }

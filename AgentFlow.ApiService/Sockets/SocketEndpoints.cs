@@ -1,3 +1,4 @@
+using System.Net.WebSockets;
 using AgentFlow.ApiService.Edges;
 using AgentFlow.ApiService.Identity;
 using AgentFlow.ApiService.Limits;
@@ -42,7 +43,9 @@ internal static class SocketEndpoints
         var (caller, refusal) = await gate.AdmitAsync(context, ticket);
         if (refusal is not null)
             return refusal;
-        using var socket = await context.WebSockets.AcceptWebSocketAsync();
+        using var socket = await SocketGate.AcceptAsync(context);
+        if (socket is null)
+            return SocketGate.Full(context);
         await new ChatSocket(socket, caller, services, options.Value).RunAsync(context.RequestAborted, lifetime.ApplicationStopping);
         return TypedResults.Empty;
     }
@@ -65,6 +68,26 @@ internal sealed class SocketGate(SocketTickets tickets, SocketServices services,
             : (default, Problem.Result(StatusCodes.Status401Unauthorized, "invalid_ticket", "The ticket is unknown, used or too old. Get a new one."));
     }
 
+    /// <returns>Null when this process has as many as it may (<c>Limits:WebSockets</c>); the server says so by an exception that it has for nothing else here.</returns>
+    public static async Task<WebSocket?> AcceptAsync(HttpContext context)
+    {
+        try
+        {
+            return await context.WebSockets.AcceptWebSocketAsync();
+        }
+        catch (InvalidOperationException) when (!context.Response.HasStarted)
+        {
+            context.Response.Clear();
+            return null;
+        }
+    }
+
+    public static ProblemHttpResult Full(HttpContext context)
+    {
+        context.Response.Headers.RetryAfter = "5";
+        return Problem.Result(StatusCodes.Status503ServiceUnavailable, "too_many_sockets", "This server holds as many WebSockets as it may. Try again.");
+    }
+
     private static ProblemHttpResult NotWebSocket(HttpContext context)
     {
         if (context.Request.Headers.SecWebSocketVersion is not [{ } version] || version == SupportedVersion)
@@ -73,10 +96,13 @@ internal sealed class SocketGate(SocketTickets tickets, SocketServices services,
         return Problem.Result(StatusCodes.Status426UpgradeRequired, "websocket_version", $"This server speaks version {SupportedVersion} of the WebSocket protocol.");
     }
 
-    /// <summary>Browsers always send their page's origin with an upgrade; other clients need none, since a ticket is no cookie.</summary>
+    /// <summary>
+    /// Browsers always send their page's origin with an upgrade, so that one which keeps cookies and tells no origin hides something; other
+    /// clients need none, since a ticket is no cookie.
+    /// </summary>
     private static bool IsOwnOrAllowed(HttpRequest request, CorsOriginOptions origins) => request.Headers.Origin.Count switch
     {
-        0 => true,
+        0 => request.Headers.Cookie.Count == 0,
         1 => origins.Allows(request.Headers.Origin[0]) || string.Equals(request.Headers.Origin[0], $"{request.Scheme}://{request.Host}", StringComparison.OrdinalIgnoreCase),
         _ => false,
     };

@@ -81,6 +81,15 @@ internal sealed class ApiProcess : IAsyncDisposable
         process.Dispose();
     }
 
+    /// <summary>SIGTERM, as an operator's tools send it; the exit code.</summary>
+    public async Task<int> TerminateAsync(CancellationToken ct)
+    {
+        using (var kill = Process.Start("kill", ["-TERM", Id.ToString(System.Globalization.CultureInfo.InvariantCulture)]))
+            await kill.WaitForExitAsync(ct);
+        await process!.WaitForExitAsync(ct);
+        return process.ExitCode;
+    }
+
     /// <summary>A client of the first account; any number of connections.</summary>
     public HttpClient Client()
     {

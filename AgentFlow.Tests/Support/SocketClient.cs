@@ -70,7 +70,7 @@ internal sealed class SocketClient : IDisposable
 
     public void Dispose() => socket.Dispose();
 
-    private static async Task<string> TicketAsync(HttpClient caller)
+    public static async Task<string> TicketAsync(HttpClient caller)
     {
         using var response = await caller.PostAsync("/api/ws-ticket", null, Ct);
         response.EnsureSuccessStatusCode();
