@@ -23,9 +23,16 @@ internal sealed partial class RateLimit(RequestDelegate next, CallerLimits limit
         var caller = (context.User as CallerPrincipal)?.Caller;
         var (name, quota, partition) = limits.BucketOf(kind, caller, ClientAddress.Of(context));
         var state = quota.Take(partition);
-        var headers = context.Response.Headers;
-        headers["RateLimit-Policy"] = string.Create(CultureInfo.InvariantCulture, $"\"{name}\";q={quota.Permits};w={(int)quota.Window.TotalSeconds}");
-        headers["RateLimit"] = string.Create(CultureInfo.InvariantCulture, $"\"{name}\";r={state.Remaining};t={Math.Ceiling((state.Remaining > 0 ? state.Reset : state.RetryAfter).TotalSeconds)}");
+        var policy = string.Create(CultureInfo.InvariantCulture, $"\"{name}\";q={quota.Permits};w={(int)quota.Window.TotalSeconds}");
+        var left = string.Create(CultureInfo.InvariantCulture, $"\"{name}\";r={state.Remaining};t={Math.Ceiling((state.Remaining > 0 ? state.Reset : state.RetryAfter).TotalSeconds)}");
+
+        // When the response begins: an error's answer starts over, and has taken as much.
+        context.Response.OnStarting(() =>
+        {
+            context.Response.Headers["RateLimit-Policy"] = policy;
+            context.Response.Headers["RateLimit"] = left;
+            return Task.CompletedTask;
+        });
         if (state.Taken)
         {
             await next(context);

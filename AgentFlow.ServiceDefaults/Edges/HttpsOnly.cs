@@ -26,7 +26,8 @@ public sealed class HttpsOnly(RequestDelegate next, IOptions<EdgeOptions> option
         var request = context.Request;
         if (request.IsHttps)
         {
-            context.Response.Headers.StrictTransportSecurity = StrictTransport;
+            // Last, since an error's answer starts over.
+            context.Response.OnStarting(StayAsync, context.Response);
             return next(context);
         }
 
@@ -40,6 +41,12 @@ public sealed class HttpsOnly(RequestDelegate next, IOptions<EdgeOptions> option
         context.Response.StatusCode = StatusCodes.Status308PermanentRedirect;
         context.Response.Headers.Location = UriHelper.BuildAbsolute("https", host, request.PathBase, request.Path, request.QueryString);
         context.Response.ContentLength = 0;
+        return Task.CompletedTask;
+    }
+
+    private static Task StayAsync(object response)
+    {
+        ((HttpResponse)response).Headers.StrictTransportSecurity = StrictTransport;
         return Task.CompletedTask;
     }
 

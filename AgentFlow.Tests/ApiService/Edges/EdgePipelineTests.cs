@@ -213,6 +213,7 @@ public sealed class EdgePipelineTests(ApiHost host) : IClassFixture<ApiHost>
 
         Assert.Equal((HttpStatusCode.InternalServerError, "application/problem+json"), (response.StatusCode, response.Content.Headers.ContentType?.MediaType));
         Assert.DoesNotContain("users", body, StringComparison.Ordinal);
+        Assert.Equal(["nosniff"], response.Headers.GetValues("X-Content-Type-Options"));
         using var client = app.Client();
         Assert.Equal(HttpStatusCode.OK, (await client.GetAsync("/health", Ct)).StatusCode);
     }
@@ -241,15 +242,21 @@ public sealed class EdgePipelineTests(ApiHost host) : IClassFixture<ApiHost>
     public async Task Answers_carry_the_headers_that_keep_browsers_from_guessing()
     {
         using var client = host.Client();
-        foreach (var path in new[] { "/health", "/api/auth/me", "/api/nothing" })
+        var user = await host.RegisterAsync();
+        foreach (var response in new[]
         {
-            using var response = await client.GetAsync(path, Ct);
+            await client.GetAsync("/health", Ct), await client.GetAsync("/api/auth/me", Ct), await client.GetAsync("/api/nothing", Ct), await client.PostAsync("/api/auth/login", Json("{"), Ct),
+            await user.Client.PostAsync("/api/chat", Json("""{"message":""}"""), Ct), await user.Client.PostAsync("/api/chat", new StringContent("x"), Ct), await user.Client.PatchAsync("/api/auth/me", Json(new string(' ', 100_000)), Ct),
+        })
+        {
+            using var disposed = response;
             Assert.Equal(["nosniff"], response.Headers.GetValues("X-Content-Type-Options"));
             Assert.Equal(["default-src 'none'; frame-ancestors 'none'; sandbox"], response.Headers.GetValues("Content-Security-Policy"));
             Assert.Equal(["no-referrer"], response.Headers.GetValues("Referrer-Policy"));
             Assert.True(response.Headers.CacheControl!.NoStore);
             Assert.False(response.Headers.Contains("Server"));
             Assert.False(response.Headers.Contains("X-Powered-By"));
+            Assert.True(response.Headers.Contains("RateLimit") && response.Headers.Contains("RateLimit-Policy"), $"{response}");
         }
     }
 
