@@ -25,6 +25,7 @@ return await ServiceProcess.RunAsync(() =>
     app.UseServiceEdges();
     app.UseMiddleware<StoppingGate>();
     app.UseMiddleware<SecurityHeaders>();
+    app.UseMiddleware<OriginGate>();
     app.UseMiddleware<KeyRingGate>();
     app.UseExceptionHandler("/error", createScopeForErrors: true);
     app.UseAuthentication();

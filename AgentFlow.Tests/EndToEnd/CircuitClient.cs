@@ -47,6 +47,7 @@ internal sealed partial class CircuitClient : IAsyncDisposable
         var markers = Markers().Matches(html).Select(marker => marker.Groups[1].Value).ToList();
         var state = State().Match(html).Groups[1].Value;
         _socket.Options.Cookies = _cookies;
+        _socket.Options.SetRequestHeader("Origin", _web.GetLeftPart(UriPartial.Authority));
         await _socket.ConnectAsync(new UriBuilder(new Uri(_web, "/_blazor")) { Scheme = "ws" }.Uri, ct);
         await _socket.SendAsync(Encoding.UTF8.GetBytes("{\"protocol\":\"blazorpack\",\"version\":1}\u001e"), WebSocketMessageType.Text, true, ct);
         var drawn = new TaskCompletionSource();
@@ -56,6 +57,17 @@ internal sealed partial class CircuitClient : IAsyncDisposable
         await InvokeAsync(null, "UpdateRootComponents", ct, $$"""{"batchId":1,"operations":[{{string.Join(',', operations)}}]}""", state);
         await drawn.Task.WaitAsync(ct);
     }
+
+    /// <summary>The browser beside the circuit: the same cookies.</summary>
+    public HttpClient Http => _http;
+
+    /// <summary>The value of a cookie that the Web has set.</summary>
+    public string Cookie(string name) => _cookies.GetAllCookies().First(cookie => cookie.Name.StartsWith(name, StringComparison.Ordinal)).Value;
+
+    /// <summary>Something that was typed into a field, as the script tells it; no such field needs to be there.</summary>
+    public Task TypeAsync(string text, CancellationToken ct) => InvokeAsync(
+        null, "BeginInvokeDotNetFromJS", ct, "7", null, "DispatchEventAsync", 1,
+        $$$"""[{"eventHandlerId":1,"eventName":"input","eventFieldInfo":{"componentId":1,"fieldValue":"{{{text}}}"}},{"value":"{{{text}}}"}]""");
 
     public async ValueTask DisposeAsync()
     {

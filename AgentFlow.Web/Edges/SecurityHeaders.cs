@@ -15,8 +15,17 @@ internal sealed class SecurityHeaders(RequestDelegate next)
 
     public Task InvokeAsync(HttpContext context)
     {
-        var nonce = Convert.ToBase64String(RandomNumberGenerator.GetBytes(16));
-        context.Items[NonceItem] = nonce;
+        context.Items[NonceItem] = Convert.ToBase64String(RandomNumberGenerator.GetBytes(16));
+
+        // When the response begins: the error page starts over, and must carry them all the same.
+        context.Response.OnStarting(AddAsync, context);
+        return next(context);
+    }
+
+    private static Task AddAsync(object state)
+    {
+        var context = (HttpContext)state;
+        var nonce = Nonce(context);
         var headers = context.Response.Headers;
         headers.ContentSecurityPolicy =
             $"default-src 'none'; script-src 'self' 'nonce-{nonce}'; style-src 'self' 'nonce-{nonce}'; style-src-attr 'unsafe-inline'; "
@@ -27,6 +36,6 @@ internal sealed class SecurityHeaders(RequestDelegate next)
         headers["Cross-Origin-Opener-Policy"] = "same-origin";
         headers["Cross-Origin-Resource-Policy"] = "same-origin";
         headers["Permissions-Policy"] = "camera=(), microphone=(), geolocation=(), payment=(), usb=()";
-        return next(context);
+        return Task.CompletedTask;
     }
 }

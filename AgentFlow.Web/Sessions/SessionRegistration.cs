@@ -1,6 +1,8 @@
 using AgentFlow.ServiceDefaults.Http;
+using AgentFlow.ServiceDefaults.Problems;
 using AgentFlow.ServiceDefaults.Tokens;
 using AgentFlow.Web.Api;
+using Microsoft.AspNetCore.Antiforgery;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.DataProtection;
 using Microsoft.AspNetCore.DataProtection.KeyManagement;
@@ -33,6 +35,7 @@ internal static class SessionRegistration
             .AddScheme<AuthenticationSchemeOptions, SessionAuthentication>(SessionAuthentication.SchemeName, null);
         services.AddAuthorization();
         services.AddCascadingAuthenticationState();
+        services.AddAntiforgery(options => options.Cookie.SecurePolicy = CookieSecurePolicy.SameAsRequest);
         services.AddDataProtection().SetApplicationName("agentflow-web");
 
         // Keys are sealed by the vault, not by an encryptor of data protection, which warns that it has none.
@@ -43,11 +46,16 @@ internal static class SessionRegistration
     }
 
     public static void MapSessions(this WebApplication app) =>
-        app.MapPost("/sign-out", async (HttpContext context, SessionCookie cookie) =>
-        {
-            await cookie.SignOutAsync(context);
-            return TypedResults.LocalRedirect("/sign-in");
-        }).WithMetadata(new Microsoft.AspNetCore.Antiforgery.RequireAntiforgeryTokenAttribute()).AllowAnonymous();
+        app.MapPost("/sign-out", SignOutAsync).AllowAnonymous();
+
+    /// <summary>Looks for the token by itself: the middleware only notes that it is wrong, and leaves it to who reads the form to refuse.</summary>
+    private static async Task<IResult> SignOutAsync(HttpContext context, IAntiforgery antiforgery, SessionCookie cookie)
+    {
+        if (!await antiforgery.IsRequestValidAsync(context))
+            return Problem.Result(StatusCodes.Status400BadRequest, "antiforgery", "This did not come from AgentFlow's own page. Load the page anew.");
+        await cookie.SignOutAsync(context);
+        return TypedResults.LocalRedirect("/sign-in");
+    }
 }
 
 /// <summary>Names the connection to the API's internal routes.</summary>

@@ -24,11 +24,24 @@ internal sealed class SessionVault(IHttpClientFactory clients, JwtCodec codec, S
         using var response = await SendAsync(HttpMethod.Get, "internal/web/sessions/" + key, null, cancellationToken);
         if (response.StatusCode is HttpStatusCode.NotFound)
             return null;
-        response.EnsureSuccessStatusCode();
-        var stored = await response.Content.ReadFromJsonAsync<StoredWebSession>(ContractJson.Lenient, cancellationToken);
+        var stored = await ReadAsync(response, cancellationToken);
         return stored is not null && seal.TryOpen(Purpose, stored.Payload, out var opened)
             ? JsonSerializer.Deserialize<WebSession>(opened, ContractJson.Lenient)
             : null;
+    }
+
+    /// <exception cref="ApiException">Something else answered than the API, or it failed: as good as no answer.</exception>
+    private static async Task<StoredWebSession?> ReadAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    {
+        try
+        {
+            response.EnsureSuccessStatusCode();
+            return await response.Content.ReadFromJsonAsync<StoredWebSession>(ContractJson.Lenient, cancellationToken);
+        }
+        catch (Exception fault) when (fault is JsonException or HttpRequestException or IOException)
+        {
+            throw new ApiException(ApiProblem.Unreachable, fault);
+        }
     }
 
     public async Task KeepAsync(string key, WebSession session, DateTimeOffset expiresAt, CancellationToken cancellationToken)
