@@ -2,8 +2,10 @@ using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net.Http.Json;
 using System.Text;
+using System.Text.RegularExpressions;
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Auth;
+using AgentFlow.Contracts.Memories;
 using AgentFlow.Tests.Support;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -12,10 +14,10 @@ using Npgsql;
 namespace AgentFlow.Tests.Access;
 
 /// <summary>
-/// Everything is logged at Trace and nothing that is secret may be among it: neither in words nor in the structured values, nor in what spans
+/// Everything is logged at Trace by the API and by the memory service beside it, and nothing that is secret may be among it: neither in words nor in the structured values, nor in what spans
 /// carry, nor as it is in any column of the database; and content only in the tables that are made for it.
 /// </summary>
-public sealed class LogCanaryTests
+public sealed partial class LogCanaryTests
 {
     private const string Content = "quetzalcanarytext";
     private const string ProviderKey = "sk-canary-5f2b9c7de41a4c0b";
@@ -25,17 +27,19 @@ public sealed class LogCanaryTests
     [Fact]
     public async Task No_canary_is_found_in_any_log_line_at_trace_level()
     {
-        var log = new Capture();
+        var (log, memoryLog) = (new Capture(), new Capture());
         await using var host = await ApiHost.StartAsync(
             new()
             {
                 ["Logging:LogLevel:Default"] = "Trace", ["Logging:LogLevel:Microsoft.AspNetCore"] = "Trace", ["Logging:LogLevel:Npgsql"] = "Trace", ["Logging:LogLevel:System.Net.Http.HttpClient"] = "Trace",
-                ["Logging:Console:LogLevel:Default"] = "None",
+                ["Logging:Console:LogLevel:Default"] = "None", ["Test:Memory"] = "1",
                 ["Models:Providers:0:Name"] = "canary", ["Models:Providers:0:Endpoint"] = "http://127.0.0.1:9/v1", ["Models:Providers:0:ApiKey"] = ProviderKey, ["Models:Providers:0:Model"] = "m",
             },
-            builder => builder.Services.AddSingleton<ILoggerProvider>(log));
+            builder => builder.Services.AddSingleton<ILoggerProvider>(log),
+            builder => builder.Services.AddSingleton<ILoggerProvider>(memoryLog));
         var user = await host.RegisterAsync("canary");
         var key = await KeyAsync(user);
+        var memoryKey = await host.Memory.Services.GetRequiredService<AgentFlow.MemoryService.Access.ApiKeyStore>().CreateAsync(user.Id.Value, new NewMemoryKey { Name = "canary", Scopes = ["read", "write"] }, Ct);
         var canaries = new Dictionary<string, string>(StringComparer.Ordinal)
         {
             ["password"] = ApiHost.Password,
@@ -47,18 +51,23 @@ public sealed class LogCanaryTests
             ["signing key"] = Convert.ToBase64String(ApiHost.Secret),
             ["database password"] = new NpgsqlConnectionStringBuilder(host.ConnectionString).Password!,
             ["provider key"] = ProviderKey,
+            ["memory key"] = memoryKey.Secret,
+            ["memory database password"] = new NpgsqlConnectionStringBuilder(host.MemoryConnectionString).Password!,
             ["content"] = Content,
         };
         using var spans = new Spans(canaries.Values);
         await WalkAsync(host, user, key);
+        await WalkMemoryAsync(host, memoryKey.Secret);
 
-        var lines = log.Lines.ToArray();
-        Assert.True(lines.Length > 500, $"{lines.Length} lines");
+        var lines = log.Lines.Concat(memoryLog.Lines.Select(line => $"memory: {line}")).ToArray();
+        Assert.True(log.Lines.Count > 500 && memoryLog.Lines.Count > 300, $"{log.Lines.Count} and {memoryLog.Lines.Count} lines");
         var found = canaries.SelectMany(canary => lines.Where(line => line.Contains(canary.Value, StringComparison.OrdinalIgnoreCase)).Select(line => $"{canary.Key} in: {line}")).Take(20).ToArray();
         Assert.True(found.Length == 0, string.Join(Environment.NewLine, found));
         Assert.True(spans.Seen > 50, $"{spans.Seen} spans");
         Assert.Empty(spans.Found);
-        Assert.Empty(await FindInDatabaseAsync(host.ConnectionString, canaries));
+        Assert.Empty(lines.Where(line => Token().IsMatch(line)).Take(10));
+        Assert.Empty(await FindInDatabaseAsync(host.ConnectionString, "agentflow_api", canaries));
+        Assert.Empty(await FindInDatabaseAsync(host.MemoryConnectionString, "agentflow_memory", canaries));
     }
 
     private static async Task WalkAsync(ApiHost host, TestUser user, string key)
@@ -91,13 +100,36 @@ public sealed class LogCanaryTests
         await user.Client.GetAsync("/api/auth/me", Ct);
     }
 
-    /// <summary>Secrets as text or as bytes in any table; content where only events, states and credentials are kept.</summary>
-    private static async Task<List<string>> FindInDatabaseAsync(string connectionString, Dictionary<string, string> canaries)
+    /// <summary>What clients of the memory service do, in its own dialect and in Mem0's, rightly and wrongly.</summary>
+    private static async Task WalkMemoryAsync(ApiHost host, string key)
     {
-        var withoutContent = new[] { "audit_log", "refresh_families", "refresh_tokens", "api_keys", "invites", "index_outbox", "socket_tickets", "web_sessions", "web_keys" };
+        using var client = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = new Uri(host.Memory.Urls.First()) };
+        foreach (var scheme in new[] { "Bearer", "Token" })
+        {
+            client.DefaultRequestHeaders.Authorization = new(scheme, key);
+            await SendAsync(client, HttpMethod.Post, "/api/memories", $$"""{"text":"{{Content}}","userId":"u","infer":false,"metadata":{"a":"{{Content}}"} }""");
+            await SendAsync(client, HttpMethod.Post, "/api/memories", $$"""{"messages":[{"role":"user","content":"I like {{Content}}."}],"userId":"u"}""");
+            await SendAsync(client, HttpMethod.Post, "/api/memories", $$"""{"text":"{{Content}}","unknown":"{{Content}}"}""");
+            await SendAsync(client, HttpMethod.Post, "/api/memories", $$"""{"text":{{Content}}""");
+            await SendAsync(client, HttpMethod.Post, "/api/memories/search", $$"""{"query":"{{Content}}","filter":{"userId":"u"} }""");
+            await SendAsync(client, HttpMethod.Post, "/api/memories/search", $$"""{"query":"{{Content}}","filter":{"{{Content}}":"u"} }""");
+            await SendAsync(client, HttpMethod.Post, "/v3/memories/add/", $$"""{"messages":[{"role":"user","content":"{{Content}}"}],"user_id":"u"}""");
+            await SendAsync(client, HttpMethod.Post, "/search", $$"""{"query":"{{Content}}","user_id":"u"}""");
+            await client.GetAsync($"/api/memories?userId={Content}&api_key={key}", Ct);
+            await client.GetAsync("/api/events", Ct);
+        }
+
+        client.DefaultRequestHeaders.Authorization = new("Bearer", key + "x");
+        await client.GetAsync("/api/memories", Ct);
+    }
+
+    /// <summary>Secrets as text or as bytes in any table; content where only events, states and credentials are kept.</summary>
+    private static async Task<List<string>> FindInDatabaseAsync(string connectionString, string schema, Dictionary<string, string> canaries)
+    {
+        var withoutContent = new[] { "audit_log", "refresh_families", "refresh_tokens", "api_keys", "invites", "index_outbox", "socket_tickets", "web_sessions", "web_keys", "memory_api_keys" };
         await using var database = NpgsqlDataSource.Create(connectionString);
         var tables = new List<string>();
-        await using (var list = database.CreateCommand("select table_name from information_schema.tables where table_schema = 'agentflow_api' and table_type = 'BASE TABLE'"))
+        await using (var list = database.CreateCommand($"select table_name from information_schema.tables where table_schema = '{schema}' and table_type = 'BASE TABLE'"))
         await using (var reader = await list.ExecuteReaderAsync(Ct))
         {
             while (await reader.ReadAsync(Ct))
@@ -106,13 +138,13 @@ public sealed class LogCanaryTests
             }
         }
 
-        Assert.True(tables.Count >= 15, $"{tables.Count}");
+        Assert.True(tables.Count >= 10, $"{tables.Count}");
         var found = new List<string>();
         foreach (var table in tables)
         {
-            foreach (var (name, canary) in canaries.Where(canary => canary.Key is not "database password" && (canary.Key is not "content" || withoutContent.Contains(table))))
+            foreach (var (name, canary) in canaries.Where(canary => !canary.Key.EndsWith("database password", StringComparison.Ordinal) && (canary.Key is not "content" || withoutContent.Contains(table))))
             {
-                await using var count = database.CreateCommand($"select count(*) from agentflow_api.\"{table}\" t where position(lower($1) in lower(row_to_json(t)::text)) > 0 or position($2 in row_to_json(t)::text) > 0");
+                await using var count = database.CreateCommand($"select count(*) from {schema}.\"{table}\" t where position(lower($1) in lower(row_to_json(t)::text)) > 0 or position($2 in row_to_json(t)::text) > 0");
                 count.Parameters.AddWithValue(canary);
                 count.Parameters.AddWithValue(Convert.ToHexStringLower(Encoding.UTF8.GetBytes(canary)));
                 if ((long)(await count.ExecuteScalarAsync(Ct))! is > 0 and var rows)
@@ -137,6 +169,10 @@ public sealed class LogCanaryTests
         using var response = await client.SendAsync(request, Ct);
         await response.Content.ReadAsStringAsync(Ct);
     }
+
+    /// <summary>Anything that looks like a token of ours: a JWT, or a key, refresh token or ticket with its secret.</summary>
+    [GeneratedRegex(@"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}|\baf[rw]?_(mem_)?[\w-]{24,}")]
+    private static partial Regex Token();
 
     /// <summary>Every span of this process that ends, with all that an exporter would send of it.</summary>
     private sealed class Spans : IDisposable

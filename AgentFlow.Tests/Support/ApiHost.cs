@@ -27,6 +27,7 @@ public sealed class ApiHost : IAsyncLifetime
     private static readonly string SharedKeys = $"t1:{Convert.ToBase64String(RandomNumberGenerator.GetBytes(32))}";
     private readonly Dictionary<string, string?> settings = new(StringComparer.OrdinalIgnoreCase);
     private readonly Action<WebApplicationBuilder>? configure;
+    private readonly Action<WebApplicationBuilder>? configureMemory;
     private WebApplication? app;
     private WebApplication? memory;
     private int users;
@@ -36,10 +37,11 @@ public sealed class ApiHost : IAsyncLifetime
     {
     }
 
-    private ApiHost(Dictionary<string, string?> settings, Action<WebApplicationBuilder>? configure)
+    private ApiHost(Dictionary<string, string?> settings, Action<WebApplicationBuilder>? configure, Action<WebApplicationBuilder>? configureMemory = null)
     {
         this.settings = settings;
         this.configure = configure;
+        this.configureMemory = configureMemory;
     }
 
     /// <summary>The signing keys that all hosts of the run share, as <c>Auth:Keys</c>.</summary>
@@ -64,9 +66,10 @@ public sealed class ApiHost : IAsyncLifetime
 
     /// <param name="settings">Configuration keys, over the test defaults (limits that no test meets by accident, open registration).</param>
     /// <param name="configure">Before the service registers anything; later registrations win.</param>
-    public static async Task<ApiHost> StartAsync(Dictionary<string, string?> settings, Action<WebApplicationBuilder>? configure = null)
+    /// <param name="configureMemory">The same for the memory service beside it.</param>
+    public static async Task<ApiHost> StartAsync(Dictionary<string, string?> settings, Action<WebApplicationBuilder>? configure = null, Action<WebApplicationBuilder>? configureMemory = null)
     {
-        var host = new ApiHost(settings, configure);
+        var host = new ApiHost(settings, configure, configureMemory);
         await host.InitializeAsync();
         return host;
     }
@@ -124,9 +127,12 @@ public sealed class ApiHost : IAsyncLifetime
     /// <summary>The memory service beside it, where settings have <c>Test:Memory</c>; stopped only at the end.</summary>
     public WebApplication Memory => memory!;
 
+    /// <summary>The administrator's connection string of the memory service's database, where there is one.</summary>
+    public string MemoryConnectionString { get; private set; } = "";
+
     private async Task StartMemoryAsync()
     {
-        var database = await PostgresCluster.Shared.CreateDatabaseAsync();
+        var database = MemoryConnectionString = await PostgresCluster.Shared.CreateDatabaseAsync();
         memory = global::AgentFlow.MemoryService.MemoryServiceApplication.Build([], builder =>
         {
             builder.Environment.EnvironmentName = "Development";
@@ -141,6 +147,7 @@ public sealed class ApiHost : IAsyncLifetime
                 ["Postgres:MaxPoolSize"] = "8",
             });
             builder.Configuration.AddInMemoryCollection(settings);
+            configureMemory?.Invoke(builder);
         });
         await memory.StartAsync(TestContext.Current.CancellationToken);
         settings["services:memory:http:0"] = memory.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
