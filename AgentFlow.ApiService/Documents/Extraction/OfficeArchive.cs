@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.IO.Compression;
 using System.Xml;
 
@@ -11,6 +12,16 @@ internal sealed class OfficeArchive : IDisposable
 {
     private const int MaxEntries = 10_000;
     private const int MaxXmlDepth = 256;
+
+    /// <summary>400 bytes for each of the entries that there may be: names of real files' parts have about 40.</summary>
+    private const int MaxDirectoryBytes = MaxEntries * 400;
+
+    /// <summary>Bytes of the archive's last record, of the comment that may follow, and of the two records before it in large archives (APPNOTE 4.3.14 to 4.3.16).</summary>
+    private const int EndRecord = 22;
+    private const int MaxComment = ushort.MaxValue;
+    private const int Locator64 = 20;
+    private const int Record64 = 56;
+
     private static ReadOnlySpan<byte> CompoundFile => [0xD0, 0xCF, 0x11, 0xE0];
 
     private readonly ZipArchive archive;
@@ -24,6 +35,8 @@ internal sealed class OfficeArchive : IDisposable
         Span<byte> head = stackalloc byte[4];
         if (content.ReadAtLeast(head, 4, throwOnEndOfStream: false) == 4 && head.SequenceEqual(CompoundFile))
             throw new ExtractionFailedException("It is encrypted, or an Office file of the old binary kind. Save it without a password in the current format.");
+        if (!HasBoundedDirectory(content))
+            throw new ExtractionFailedException($"It is too large: it has more than {MaxEntries:N0} parts.");
         content.Position = 0;
         try
         {
@@ -38,6 +51,35 @@ internal sealed class OfficeArchive : IDisposable
     }
 
     public void Dispose() => archive.Dispose();
+
+    /// <summary>
+    /// The framework makes an object of every entry that the directory lists before it says how many there are: so the end of the file is
+    /// looked at first, for the number that it tells and for the room that the directory takes, whatever the number.
+    /// </summary>
+    private static bool HasBoundedDirectory(Stream content)
+    {
+        var tail = new byte[Math.Min(content.Length, EndRecord + MaxComment + Locator64)];
+        content.Position = content.Length - tail.Length;
+        content.ReadExactly(tail);
+        var end = tail.AsSpan().LastIndexOf("PK\u0005\u0006"u8);
+        if (end < 0 || tail.Length - end < EndRecord)
+            return true;
+        ulong entries = BinaryPrimitives.ReadUInt16LittleEndian(tail.AsSpan(end + 10));
+        ulong start = BinaryPrimitives.ReadUInt32LittleEndian(tail.AsSpan(end + 16));
+        if ((entries == ushort.MaxValue || start == uint.MaxValue) && end >= Locator64 && tail.AsSpan(end - Locator64).StartsWith("PK\u0006\u0007"u8))
+        {
+            var record = new byte[Record64];
+            var at = BinaryPrimitives.ReadUInt64LittleEndian(tail.AsSpan(end - Locator64 + 8));
+            if (at > (ulong)(content.Length - record.Length))
+                return true;
+            content.Position = (long)at;
+            content.ReadExactly(record);
+            entries = BinaryPrimitives.ReadUInt64LittleEndian(record.AsSpan(32));
+            start = BinaryPrimitives.ReadUInt64LittleEndian(record.AsSpan(48));
+        }
+
+        return entries <= MaxEntries && (start > (ulong)content.Length || (ulong)content.Length - start <= MaxDirectoryBytes);
+    }
 
     public bool Has(string part) => archive.GetEntry(part) is not null;
 

@@ -19,7 +19,7 @@ public sealed class PublicFetchTests : IAsyncLifetime
     private static readonly TimeSpan NameLimit = TimeSpan.FromSeconds(5);
 
     private readonly TcpListener inside = TcpListener.Create(0);
-    private readonly HttpListenerLite outside = new(IPAddress.Parse("127.0.0.2"));
+    private readonly HostileWeb outside = new();
     private readonly ConcurrentBag<string> hits = [];
     private readonly CancellationTokenSource stop = new();
     private Task accepting = Task.CompletedTask;
@@ -102,7 +102,11 @@ public sealed class PublicFetchTests : IAsyncLifetime
     [InlineData("/bomb", "too_large")]
     [InlineData("/loop", "too_many_redirects")]
     [InlineData("/missing", "status")]
+    [InlineData("/hops/4", "too_many_redirects")]
+    [InlineData("/declared", "too_large")]
     [InlineData("/lie", "unreachable")]
+    [InlineData("/noise", "unreachable")]
+    [InlineData("/status", "status")]
     public async Task Answers_that_are_too_much_are_refused(string path, string code)
     {
         using var fetch = new PublicFetch([IPNetwork.Parse("127.0.0.2/32")]);
@@ -112,15 +116,39 @@ public sealed class PublicFetchTests : IAsyncLifetime
         Assert.Equal(code, refused.Code);
     }
 
-    [Fact]
-    public async Task A_server_that_says_nothing_is_left_after_the_time_limit()
+    [Theory]
+    [InlineData("/slow")]
+    [InlineData("/trickle")]
+    public async Task A_server_that_says_nothing_or_a_byte_now_and_then_is_left_after_the_time_limit(string path)
     {
         using var fetch = new PublicFetch([IPNetwork.Parse("127.0.0.2/32")]);
-        var limits = Limits with { Timeout = TimeSpan.FromMilliseconds(200) };
+        var limits = Limits with { Timeout = TimeSpan.FromMilliseconds(200), MaxBytes = 1_000_000 };
 
-        var refused = await Assert.ThrowsAsync<FetchRefusedException>(() => fetch.GetAsync($"http://127.0.0.2:{outside.Port}/slow", limits, TestContext.Current.CancellationToken));
+        var refused = await Assert.ThrowsAsync<FetchRefusedException>(() => fetch.GetAsync(outside.At(path), limits, TestContext.Current.CancellationToken));
 
         Assert.Equal("timeout", refused.Code);
+    }
+
+    [Fact]
+    public async Task Of_a_body_without_an_end_no_more_is_read_than_the_cap()
+    {
+        using var fetch = new PublicFetch([IPNetwork.Parse("127.0.0.2/32")]);
+
+        var refused = await Assert.ThrowsAsync<FetchRefusedException>(() => fetch.GetAsync(outside.At("/endless"), Limits with { MaxBytes = 1_000_000 }, TestContext.Current.CancellationToken));
+
+        // What the two sockets hold comes on top: it was sent, and nobody reads it.
+        Assert.Equal("too_large", refused.Code);
+        Assert.InRange(outside.Sent, 1_000_000, 64_000_000);
+    }
+
+    [Fact]
+    public async Task What_comes_after_the_length_that_was_said_is_not_taken()
+    {
+        using var fetch = new PublicFetch([IPNetwork.Parse("127.0.0.2/32")]);
+
+        var fetched = await fetch.GetAsync(outside.At("/longer"), Limits, TestContext.Current.CancellationToken);
+
+        Assert.Equal("hello", Encoding.UTF8.GetString(fetched.Content));
     }
 
     [Theory]
@@ -155,6 +183,7 @@ public sealed class PublicFetchTests : IAsyncLifetime
         "compatible.evil.test" => Task.FromResult<IPAddress[]>([IPAddress.Parse("::127.0.0.1")]),
         "nat64.evil.test" => Task.FromResult<IPAddress[]>([IPAddress.Parse("64:ff9b::7f00:1")]),
         "any.evil.test" => Task.FromResult<IPAddress[]>([IPAddress.Any]),
+        "xn--lcalhost-nbh" or "xn--ypal-43d9g.evil.test" => Task.FromResult<IPAddress[]>([IPAddress.Loopback]),
         "many.evil.test" => Task.FromResult<IPAddress[]>([IPAddress.Parse("10.0.0.1"), IPAddress.Loopback, IPAddress.IPv6Any]),
         _ => Dns.GetHostAddressesAsync(host, ct),
     };
@@ -170,7 +199,7 @@ public sealed class PublicFetchTests : IAsyncLifetime
             "[64:ff9b::7f00:1]", "[64:ff9b::127.0.0.1]", "[2002:7f00:1::]", "[2001:0:7f00:1::]", "[fe80::1]", "[fc00::1]", "[fd12:3456::1]", "[ff02::1]",
             "10.0.0.1", "10.255.255.255", "172.16.0.1", "172.31.255.255", "192.168.0.1", "192.168.1.1", "169.254.169.254", "2852039166", "0xa9fea9fe", "[::ffff:a9fe:a9fe]",
             "100.64.0.1", "198.18.0.1", "224.0.0.1", "255.255.255.255", "192.0.0.1", "v4.evil.test", "v6.evil.test", "mapped.evil.test", "compatible.evil.test",
-            "nat64.evil.test", "any.evil.test", "many.evil.test",
+            "nat64.evil.test", "any.evil.test", "many.evil.test", "l\u043ecalhost", "\u0440\u0430ypal.evil.test", "\u217cocalhost",
         ];
         return
         [
@@ -194,112 +223,6 @@ public sealed class PublicFetchTests : IAsyncLifetime
         }
         catch (Exception error) when (error is OperationCanceledException or SocketException)
         {
-        }
-    }
-
-    /// <summary>Answers by path over raw sockets, so that lies about lengths are possible.</summary>
-    private sealed class HttpListenerLite(IPAddress address) : IAsyncDisposable
-    {
-        private readonly TcpListener listener = new(address, 0);
-        private readonly CancellationTokenSource stop = new();
-        private readonly List<Task> answers = [];
-        private Task serving = Task.CompletedTask;
-
-        public int Port => ((IPEndPoint)listener.LocalEndpoint).Port;
-
-        public string Redirect(string to) => $"http://127.0.0.2:{Port}/to?{Uri.EscapeDataString(to)}";
-
-        public void Start()
-        {
-            listener.Start();
-            serving = ServeAsync();
-        }
-
-        public async ValueTask DisposeAsync()
-        {
-            await stop.CancelAsync();
-            await serving;
-            await Task.WhenAll(answers);
-            listener.Stop();
-            stop.Dispose();
-        }
-
-        private async Task ServeAsync()
-        {
-            try
-            {
-                while (true)
-                {
-                    answers.Add(AnswerAsync(await listener.AcceptTcpClientAsync(stop.Token)));
-                }
-            }
-            catch (Exception error) when (error is OperationCanceledException or SocketException)
-            {
-            }
-        }
-
-        private async Task AnswerAsync(TcpClient client)
-        {
-            using (client)
-            {
-                try
-                {
-                    await using var stream = client.GetStream();
-                    using var reader = new StreamReader(stream, Encoding.ASCII, leaveOpen: true);
-                    if (await reader.ReadLineAsync(stop.Token) is not { } line)
-                    {
-                        return;
-                    }
-
-                    var target = line.Split(' ')[1];
-                    while (await reader.ReadLineAsync(stop.Token) is { Length: > 0 })
-                    {
-                    }
-
-                    await stream.WriteAsync(await BytesAsync(target), stop.Token);
-                }
-                catch (Exception error) when (error is IOException or OperationCanceledException)
-                {
-                }
-            }
-        }
-
-        private async Task<byte[]> BytesAsync(string target)
-        {
-            if (target.StartsWith("/to?", StringComparison.Ordinal))
-            {
-                return Encoding.UTF8.GetBytes($"HTTP/1.1 302 Found\r\nLocation: {Uri.UnescapeDataString(target[4..]).Trim()}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-            }
-
-            switch (target)
-            {
-                case "/hello":
-                    return "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello"u8.ToArray();
-                case "/loop":
-                    return "HTTP/1.1 302 Found\r\nLocation: /loop\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"u8.ToArray();
-                case "/lie":
-                    return "HTTP/1.1 200 OK\r\nContent-Length: 500\r\nConnection: close\r\n\r\nshort"u8.ToArray();
-                case "/big":
-                    return [.. "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"u8, .. new byte[5_000]];
-                case "/bomb":
-                    return [.. "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n"u8, .. Gzip(new byte[10_000_000])];
-                case "/slow":
-                    await Task.Delay(Timeout.Infinite, stop.Token);
-                    return [];
-                default:
-                    return "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"u8.ToArray();
-            }
-        }
-
-        private static byte[] Gzip(byte[] content)
-        {
-            using var bytes = new MemoryStream();
-            using (var gzip = new System.IO.Compression.GZipStream(bytes, System.IO.Compression.CompressionLevel.SmallestSize))
-            {
-                gzip.Write(content);
-            }
-
-            return bytes.ToArray();
         }
     }
 }
