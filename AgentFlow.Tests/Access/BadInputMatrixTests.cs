@@ -8,6 +8,7 @@ using AgentFlow.Tests.ApiService.Sockets;
 using AgentFlow.Tests.EndToEnd;
 using AgentFlow.Tests.ServiceDefaults.Http;
 using AgentFlow.Tests.ServiceDefaults.Idempotency;
+using AgentFlow.Tests.Web.Edges;
 using AgentFlow.Tests.Web.Markdown;
 
 namespace AgentFlow.Tests.Access;
@@ -29,9 +30,12 @@ public sealed class BadInputMatrixTests
         ("29", typeof(BadInputTests), [nameof(BadInputTests.A_clear_text_http2_preface_is_turned_away)]),
         ("31 32", typeof(BadInputTests), [nameof(BadInputTests.Slow_requests_are_cut_and_idle_connections_are_capped)]),
         ("33-36", typeof(DocumentEndpointsTests), ["Files_that_cannot_be_taken", "Bodies_that_are_no_upload", "Content_is_a_download"]),
+        ("33-38", typeof(HostileFileTests), ["Row33_", "Row34_and_35_", "Row36_", "Row37_", "Row38_"]),
+        ("37 38", typeof(LimitedProcessTests), ["The_kernel_holds_it", "Memory_over_the_limit", "It_is_ended_when"]),
         ("37 38", typeof(FormatTests), ["Bomb_", "Files_that_cannot_be_read", "Parser_that_is_kept_busy"]),
         ("39", typeof(BadInputTests), [nameof(BadInputTests.No_route_writes_a_table_that_a_spreadsheet_would_calculate)]),
         ("40 42", typeof(BadInputTests), [nameof(BadInputTests.Metacharacters_are_literal_text)]),
+        ("40", typeof(SqlLiteralTests), [nameof(SqlLiteralTests.Metacharacters_in_any_string_of_a_request_never_become_a_statement), nameof(SqlLiteralTests.What_is_accepted_comes_back_as_it_was), nameof(SqlLiteralTests.The_memory_service_takes_them_as_text_in_all_its_dialects)]),
         ("40", typeof(MutationTests), [nameof(MutationTests.No_spoiled_request_is_answered_with_a_failure_of_ours)]),
         ("41", typeof(BadInputTests), [nameof(BadInputTests.A_filter_in_anothers_language_is_refused)]),
         ("43", typeof(HostileTokenTests), [nameof(HostileTokenTests.Every_malformed_token_is_401_and_makes_no_request)]),
@@ -42,10 +46,13 @@ public sealed class BadInputMatrixTests
         ("46", typeof(ChatSocketTests), ["A_ticket_opens_one_socket"]),
         ("47 50", typeof(ChatSocketTests), ["A_frame_that_can_not_be_meant"]),
         ("48-50", typeof(FrameGuardTests), [nameof(FrameGuardTests.Frames_that_can_not_be_end_the_socket_with_their_reason)]),
+        ("46 47 50", typeof(HostileSocketTests), ["Row46_", "Row47_", "Row50_a_flood", "Row50_of_a_thousand", "Row50_a_message_before", "Row50_a_socket_ends"]),
+        ("46", typeof(WebEdgeTests), [nameof(WebEdgeTests.Circuits_are_opened_by_pages_of_this_origin_only)]),
         ("51", typeof(BadInputTests), [nameof(BadInputTests.Places_in_a_log_that_name_none_are_refused)]),
         ("51", typeof(RunEndpointsTests), ["Places_that_are_not_in_the_log"]),
         ("52", typeof(IdempotencyTests), [nameof(IdempotencyTests.Another_body_is_refused_and_another_owner_is_independent), nameof(IdempotencyTests.Keys_that_are_no_keys), nameof(IdempotencyTests.A_key_of_256_characters_is_too_long_and_quotes_do_not_count)]),
-        ("53", typeof(PublicFetchTests), [nameof(PublicFetchTests.No_spelling_of_a_private_address_is_dialled_directly_by_redirect_or_by_rebinding), nameof(PublicFetchTests.Answers_that_are_too_much_are_refused), nameof(PublicFetchTests.A_server_that_says_nothing_is_left_after_the_time_limit)]),
+        ("53", typeof(HostileFileTests), ["Row53_"]),
+        ("53", typeof(PublicFetchTests), [nameof(PublicFetchTests.Of_a_body_without_an_end_no_more_is_read_than_the_cap), nameof(PublicFetchTests.No_spelling_of_a_private_address_is_dialled_directly_by_redirect_or_by_rebinding), nameof(PublicFetchTests.Answers_that_are_too_much_are_refused), nameof(PublicFetchTests.A_server_that_says_nothing_or_a_byte_now_and_then_is_left_after_the_time_limit)]),
         ("54", typeof(HostileContentTests), [nameof(HostileContentTests.Nothing_that_is_shown_runs_or_calls_another_host)]),
         ("54", typeof(MarkdownViewTests), [nameof(MarkdownViewTests.Hostile_texts_come_out_inert)]),
         ("55", typeof(EdgePipelineTests), [nameof(EdgePipelineTests.Refusals_are_logged_without_the_address_bars_content)]),

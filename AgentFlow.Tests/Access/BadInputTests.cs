@@ -303,7 +303,23 @@ public sealed class BadInputTests(ApiHost host) : IClassFixture<ApiHost>
         }
 
         Assert.Equal(HttpStatusCode.OK, (await client.GetAsync("/health", Ct)).StatusCode);
+
+        // Beyond the cap the server ends a connection as soon as it has taken it, and there is room again when others go.
+        await Patience.UntilAsync(() => Task.FromResult(idle.Count(connection => connection.Client.Poll(0, SelectMode.SelectRead))), ended => ended >= 13, "the end of the connections over the cap");
         idle.ForEach(connection => connection.Dispose());
+        await Patience.UntilAsync(
+            async () =>
+            {
+                try
+                {
+                    return (await RawHttp.SendAsync(strict.Address, "GET /health HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")).Status == 200;
+                }
+                catch (SocketException)
+                {
+                    return false;
+                }
+            },
+            "a new connection");
     }
 
     private static async Task TrickleAsync(NetworkStream stream)
