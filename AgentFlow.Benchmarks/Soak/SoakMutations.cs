@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
+using System.Security.Cryptography;
 using System.Text.Json;
 using AgentFlow.Benchmarks.Load;
 using AgentFlow.Tests.Support;
@@ -26,8 +27,16 @@ internal static class SoakMutations
         var seed = options.Length > 1 ? int.Parse(options[1], CultureInfo.InvariantCulture) : 20_261_121;
         var figures = new Figures();
         await using var postgres = await PrivatePostgres.StartAsync();
+        var keys = $"k1:{Convert.ToBase64String(RandomNumberGenerator.GetBytes(32))}";
+        await using var memory = await BareMemory.StartAsync(await postgres.CreateDatabaseAsync(ct), ct, ("Auth:Keys", keys));
         await using var api = await ApiProcess.StartAsync(
-            await postgres.CreateDatabaseAsync(ct), new Dictionary<string, string> { ["Limits:UploadsPerMinute"] = "1000000", ["Limits:AnonymousPerMinute"] = "10000000", ["Auth:AccessTokenLifetime"] = "01:00:00" }, ct);
+            await postgres.CreateDatabaseAsync(ct),
+            new Dictionary<string, string>(StringComparer.Ordinal)
+            {
+                ["Auth:Keys"] = keys, ["services:memory:http:0"] = memory.Address.ToString(), ["Limits:UploadsPerMinute"] = "1000000", ["Limits:AnonymousPerMinute"] = "10000000",
+                ["Auth:AccessTokenLifetime"] = "01:00:00",
+            },
+            ct);
         using var client = api.Client();
         var document = JsonElement.Parse(await client.GetStringAsync("/openapi/v1.json", ct));
         var statuses = new ConcurrentDictionary<int, int>();
@@ -44,6 +53,7 @@ internal static class SoakMutations
         Console.WriteLine($"seed {seed}, {count} requests in {sent.TotalSeconds:0} s; answers: {string.Join(", ", statuses.OrderBy(pair => pair.Key).Select(pair => $"{pair.Value} x {pair.Key}"))}");
         foreach (var failure in failures.Take(40))
             Console.WriteLine(failure);
+        figures.Report("answers of 503, as from services that were away", statuses.GetValueOrDefault(503), "", atMost: count / 1_000);
         figures.Report("answers of 5xx other than 502, 503, 504, 507, and answers that never came", failures.Count, "", atMost: 0);
         figures.Report("process exits", api.Id == id && await IsServingAsync(client, ct) ? 0 : 1, "", atMost: 0);
         figures.Report("resident memory after a fifth of them, quiet", before / 1e6, "MB");
