@@ -43,7 +43,8 @@ internal static class RoomEndpoints
         routes.MapGet("/ws/rooms/{id:guid}", Open).RequireAuthorization(Policies.Anonymous).Streams().WithTags("Rooms").WithName("RoomSocket")
             .WithSummary("A WebSocket: message, cancel, context.add, approval and ping in; a snapshot, messages, presence and run events out.")
             .Produces(StatusCodes.Status101SwitchingProtocols).ProducesProblem(StatusCodes.Status400BadRequest).ProducesProblem(StatusCodes.Status401Unauthorized)
-            .ProducesProblem(StatusCodes.Status403Forbidden).ProducesProblem(StatusCodes.Status404NotFound);
+            .ProducesProblem(StatusCodes.Status403Forbidden).ProducesProblem(StatusCodes.Status404NotFound).ProducesProblem(StatusCodes.Status426UpgradeRequired)
+            .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
     }
 
     private static async Task<Ok<Page<Room>>> List(Caller caller, RoomStore rooms, int? limit, string? cursor, CancellationToken ct) =>

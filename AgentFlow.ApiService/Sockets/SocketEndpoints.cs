@@ -31,7 +31,8 @@ internal static class SocketEndpoints
         app.MapGet("/ws/chat", Open).RequireAuthorization(Policies.Anonymous).Streams().WithTags("Sockets").WithName("ChatSocket")
             .WithSummary("A WebSocket: message, cancel, context.add, approval and ping in; run events out.")
             .Produces(StatusCodes.Status101SwitchingProtocols).ProducesProblem(StatusCodes.Status400BadRequest)
-            .ProducesProblem(StatusCodes.Status401Unauthorized).ProducesProblem(StatusCodes.Status403Forbidden);
+            .ProducesProblem(StatusCodes.Status401Unauthorized).ProducesProblem(StatusCodes.Status403Forbidden).ProducesProblem(StatusCodes.Status426UpgradeRequired)
+            .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
     }
 
     private static async Task<Ok<SocketTicket>> Issue(Caller caller, SocketTickets tickets, IOptions<SocketOptions> options, CancellationToken ct) =>
