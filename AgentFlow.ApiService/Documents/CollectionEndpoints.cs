@@ -74,9 +74,13 @@ internal static class CollectionEndpoints
     {
         if (await FindAsync(id, CollectionAccess.Manage, caller, access, ct) is not { } found)
             return Problem.NotFound("collection");
-        if (request.UserId == found.Owner)
-            return Problem.Invalid("userId", "The owner needs no grant.");
-        return await store.SetMemberAsync(found.Owner, found.Id, request, ct) ? TypedResults.NoContent() : Problem.NotFound("account");
+        if ((request.UserId is null) == (request.Email is null))
+            return Problem.Invalid("userId", "Send either userId or email.");
+        if (await store.FindAccountAsync(request.UserId, request.Email?.Trim().ToLowerInvariant(), ct) is not { } member)
+            return Problem.NotFound("account");
+        if (member == found.Owner)
+            return Problem.Invalid(request.Email is null ? "userId" : "email", "The owner needs no grant.");
+        return await store.SetMemberAsync(found.Owner, found.Id, member, request.Access, ct) ? TypedResults.NoContent() : Problem.NotFound("account");
     }
 
     private static async Task<Results<NoContent, ProblemHttpResult>> RemoveMemberAsync(

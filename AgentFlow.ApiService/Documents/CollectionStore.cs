@@ -37,6 +37,8 @@ internal sealed class CollectionStore(Database database, OutboxWorker outbox)
         on conflict (entity_id) do update set version = excluded.version, op = excluded.op, attempts = 0, not_before = now()
         """;
 
+    private const string SelectAccount = "select owner_id from users where disabled_at is null and (owner_id = $1::uuid or email = $2::text)";
+
     private const string InsertMember = """
         insert into collection_members (collection_id, member_id, owner_id, access)
         select $1, $2, $3, $4 where (select count(*) from collection_members where collection_id = $1) < $5
@@ -97,20 +99,32 @@ internal sealed class CollectionStore(Database database, OutboxWorker outbox)
         return removed > 0;
     }
 
-    public Task<List<CollectionMember>> MembersAsync(OwnerId owner, CollectionId id, CancellationToken ct) => database.ForOwner(owner.Value).QueryAsync(
-        "select member_id, access, added_at from collection_members where collection_id = $1 order by added_at, member_id limit 500",
-        [id.Value],
-        row => new CollectionMember(new OwnerId(row.GetGuid(0)), Enum.Parse<CollectionAccess>(row.GetString(1), ignoreCase: true), row.Time(2)),
-        ct);
-
-    /// <returns>False: there is no such account, or the collection has all the members it may have.</returns>
-    public async Task<bool> SetMemberAsync(OwnerId owner, CollectionId id, CollectionMemberRequest member, CancellationToken ct)
+    public async Task<List<CollectionMember>> MembersAsync(OwnerId owner, CollectionId id, CancellationToken ct)
     {
-        var known = await database.AsWorker().QueryAsync(
-            "select true from users where owner_id = $1 and disabled_at is null", [member.UserId.Value], row => row.GetBoolean(0), ct);
-        return known.Count > 0 && await database.ForOwner(owner.Value).ExecuteAsync(
-            InsertMember, [id.Value, member.UserId.Value, owner.Value, member.Access.ToString().ToLowerInvariant(), MaxMembers], ct) > 0;
+        var members = await database.ForOwner(owner.Value).QueryAsync(
+            "select member_id, access, added_at from collection_members where collection_id = $1 order by added_at, member_id limit 500",
+            [id.Value],
+            row => new CollectionMember(new OwnerId(row.GetGuid(0)), Enum.Parse<CollectionAccess>(row.GetString(1), ignoreCase: true), row.Time(2)),
+            ct);
+        var names = await database.AsWorker().QueryAsync(
+            "select owner_id, display_name from users where owner_id = any ($1)",
+            [members.Select(member => member.UserId.Value).ToArray()],
+            row => (Id: new OwnerId(row.GetGuid(0)), Name: row.GetString(1)),
+            ct);
+        var named = names.ToDictionary(account => account.Id, account => account.Name);
+        return members.ConvertAll(member => member with { DisplayName = named.GetValueOrDefault(member.UserId) });
     }
+
+    /// <summary>An account that can sign in, by its id or its address in lower case.</summary>
+    public async Task<OwnerId?> FindAccountAsync(OwnerId? id, string? email, CancellationToken ct)
+    {
+        var found = await database.AsWorker().QueryAsync(SelectAccount, [id?.Value, email], row => new OwnerId(row.GetGuid(0)), ct);
+        return found.Count == 0 ? null : found[0];
+    }
+
+    /// <returns>False: the collection has all the members it may have.</returns>
+    public async Task<bool> SetMemberAsync(OwnerId owner, CollectionId id, OwnerId member, CollectionAccess access, CancellationToken ct) =>
+        await database.ForOwner(owner.Value).ExecuteAsync(InsertMember, [id.Value, member.Value, owner.Value, access.ToString().ToLowerInvariant(), MaxMembers], ct) > 0;
 
     public async Task<bool> RemoveMemberAsync(OwnerId owner, CollectionId id, OwnerId member, CancellationToken ct) =>
         await database.ForOwner(owner.Value).ExecuteAsync("delete from collection_members where collection_id = $1 and member_id = $2", [id.Value, member.Value], ct) > 0;

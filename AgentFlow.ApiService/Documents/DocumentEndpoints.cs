@@ -22,7 +22,7 @@ internal static class DocumentEndpoints
         group.MapPost("/", UploadAsync).WithName("UploadDocuments").WithSummary("Uploads files; they are searchable when their status is ready")
             .Uploads(options.MaxUploadBytes).WithIdempotency()
             .Accepts<IFormFileCollection>("multipart/form-data").ProducesProblem(400).ProducesProblem(413).ProducesProblem(415);
-        group.MapGet("/", ListAsync).WithName("ListDocuments").WithSummary("The caller's documents, newest first");
+        group.MapGet("/", ListAsync).WithName("ListDocuments").WithSummary("The caller's documents, or those of one collection that the caller may use, newest first");
         group.MapGet("/{id}", GetAsync).WithName("GetDocument").WithSummary("One document with its status and progress");
         group.MapDelete("/{id}", DeleteAsync).WithName("DeleteDocument").WithSummary("Deletes a document at any stage; it is not found by searches from now on");
         group.MapPatch("/{id}", PatchAsync).WithName("PatchDocument").WithSummary("Changes a document's name, tags or metadata");
@@ -44,12 +44,15 @@ internal static class DocumentEndpoints
         TypedResults.Created((string?)null, await upload.ReceiveAsync(context, caller.Owner, ct));
 
     private static async Task<Ok<Page<DocumentSummary>>> ListAsync(
-        Caller caller, DocumentStore store, CancellationToken ct, int limit = 50, string? cursor = null, string? status = null, string? tag = null, CollectionId? collection = null)
+        Caller caller, DocumentStore store, DocumentAccess access, CancellationToken ct, int limit = 50, string? cursor = null, string? status = null, string? tag = null, CollectionId? collection = null)
     {
         if (status is not null && !Statuses.Contains(status))
             throw Refusals.Invalid("status", $"status is one of {string.Join(", ", Statuses)}.");
         var listing = new DocumentListing(DocumentCursor.Decode(cursor), PageLimits.Page(limit), status, tag, collection);
-        return TypedResults.Ok(await store.ListAsync(caller.Owner, listing, ct));
+
+        // A shared collection is read as its owner's; one that the caller may not use holds nothing.
+        var owner = collection is { } shared ? await access.OwnerOfCollectionAsync(caller.Owner, shared, CollectionAccess.Read, ct) : caller.Owner;
+        return TypedResults.Ok(owner is { } reader ? await store.ListAsync(reader, listing, ct) : new Page<DocumentSummary>([]));
     }
 
     private static async Task<Results<Ok<DocumentSummary>, ProblemHttpResult>> GetAsync(

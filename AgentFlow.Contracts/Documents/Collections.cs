@@ -38,11 +38,14 @@ public sealed record Collection
 /// <param name="Description">Up to 1,000 characters.</param>
 public sealed record CreateCollectionRequest(string Name, string? Description = null);
 
-/// <param name="UserId">An account of this server.</param>
+/// <summary>Names an account of this server by exactly one of its id and its e-mail address.</summary>
+/// <param name="UserId">Its id.</param>
 /// <param name="Access">What it may do.</param>
-public sealed record CollectionMemberRequest(OwnerId UserId, CollectionAccess Access = CollectionAccess.Read);
+/// <param name="Email">Its e-mail address, in any case.</param>
+public sealed record CollectionMemberRequest(OwnerId? UserId = null, CollectionAccess Access = CollectionAccess.Read, string? Email = null);
 
-public sealed record CollectionMember(OwnerId UserId, CollectionAccess Access, DateTimeOffset AddedAt);
+/// <param name="DisplayName">Null for an account that is gone.</param>
+public sealed record CollectionMember(OwnerId UserId, CollectionAccess Access, DateTimeOffset AddedAt, string? DisplayName = null);
 
 /// <summary>What is left out stays as it is.</summary>
 public sealed record PatchDocumentRequest

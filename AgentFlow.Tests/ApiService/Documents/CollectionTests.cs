@@ -29,6 +29,7 @@ public sealed class CollectionTests(ApiHost host) : IClassFixture<ApiHost>
 
         var hit = Assert.Single(await Patience.UntilAsync(() => theirs.SearchAsync("lighthouse keeper"), hits => hits.Count > 0, "what was shared"));
         Assert.Equal((shared.Id, hit.Text), (hit.DocumentId, await theirs.TextAsync(shared.Id, hit.Start, hit.End)));
+        Assert.Equal(["shared.txt"], (await theirs.Http.GetFromJsonAsync<Page<DocumentSummary>>($"/api/documents?collection={collection.Id}", ContractJson.Options, Ct))!.Items.Select(each => each.Name));
         using var content = await theirs.Http.GetAsync($"/api/documents/{shared.Id}/content", Ct);
         using var foreign = await theirs.Http.GetAsync($"/api/documents/{kept.Id}", Ct);
         using var write = await theirs.Http.DeleteAsync($"/api/collections/{collection.Id}/documents/{shared.Id}", Ct);
@@ -38,6 +39,7 @@ public sealed class CollectionTests(ApiHost host) : IClassFixture<ApiHost>
         using var end = await owner.Client.DeleteAsync($"/api/collections/{collection.Id}/members/{member.Id}", Ct);
         Assert.Equal(HttpStatusCode.NoContent, end.StatusCode);
         Assert.Empty(await theirs.SearchAsync("lighthouse keeper"));
+        Assert.Empty((await theirs.Http.GetFromJsonAsync<Page<DocumentSummary>>($"/api/documents?collection={collection.Id}", ContractJson.Options, Ct))!.Items);
         using var gone = await theirs.Http.GetAsync($"/api/documents/{shared.Id}", Ct);
         Assert.Equal(HttpStatusCode.NotFound, gone.StatusCode);
     }
@@ -80,6 +82,26 @@ public sealed class CollectionTests(ApiHost host) : IClassFixture<ApiHost>
         await Patience.UntilAsync(async () => (await client.AnswerAsync(new DocumentSearchRequest { Query = "oats", Filter = filter })).Items, found => found.Any(hit => hit.DocumentName == "oats.txt"), "the oats");
         using var foreign = await (await host.RegisterAsync()).Client.PostAsync("/api/documents", Form(collection.Id, "rye.txt", "Somebody else's rye."), Ct);
         Assert.Equal(HttpStatusCode.NotFound, foreign.StatusCode);
+    }
+
+    [Fact]
+    public async Task A_collection_is_shared_by_e_mail_address_and_names_its_members()
+    {
+        var (owner, member) = (await host.RegisterAsync(), await host.RegisterAsync());
+        var path = $"/api/collections/{(await CreateAsync(owner, "maps")).Id}/members";
+        async Task<HttpStatusCode> ShareAsync(CollectionMemberRequest request)
+        {
+            using var response = await owner.Client.PostAsJsonAsync(path, request, ContractJson.Options, Ct);
+            return response.StatusCode;
+        }
+
+        Assert.Equal(HttpStatusCode.NoContent, await ShareAsync(new(Email: $" {member.Email.ToUpperInvariant()} ", Access: CollectionAccess.Write)));
+
+        var shared = Assert.Single((await owner.Client.GetFromJsonAsync<Page<CollectionMember>>(path, ContractJson.Options, Ct))!.Items);
+        Assert.Equal((member.Id, CollectionAccess.Write, member.Tokens.User.DisplayName), (shared.UserId, shared.Access, shared.DisplayName));
+        Assert.Equal(
+            [HttpStatusCode.NotFound, HttpStatusCode.BadRequest, HttpStatusCode.BadRequest, HttpStatusCode.BadRequest],
+            [await ShareAsync(new(Email: "nobody@example.org")), await ShareAsync(new(Email: owner.Email)), await ShareAsync(new()), await ShareAsync(new(member.Id, Email: member.Email))]);
     }
 
     [Fact]

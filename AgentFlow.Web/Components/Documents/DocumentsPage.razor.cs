@@ -106,8 +106,10 @@ public sealed partial class DocumentsPage
             _hits = found.Items;
         });
 
-    /// <summary>Only its owner puts files into a collection; what others upload is their own.</summary>
-    private bool CanUpload => _ready && _collection is null or { Access: null };
+    /// <summary>Of somebody else's collection the documents are read, and nothing more.</summary>
+    private bool IsOwn => _collection is null or { Access: null };
+
+    private bool CanUpload => _ready && IsOwn;
 
     private string Listing() =>
         $"api/documents?limit={PageSize}"
