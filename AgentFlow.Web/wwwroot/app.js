@@ -156,7 +156,7 @@
     if (!pill.isConnected) document.body.append(pill);
     const width = pill.offsetWidth, height = pill.offsetHeight;
     pill.style.left = Math.max(8, Math.min(innerWidth - width - 8, chosen.box.left + chosen.box.width / 2 - width / 2)) + "px";
-    pill.style.top = (chosen.box.top - height - 8 > 8 ? chosen.box.top - height - 8 : Math.min(innerHeight - height - 8, chosen.box.bottom + 8)) + "px";
+    pill.style.top = Math.max(8, Math.min(innerHeight - height - 8, chosen.box.top - height - 8 > 8 ? chosen.box.top - height - 8 : chosen.box.bottom + 8)) + "px";
   };
   const quote = text => {
     const receiver = find("[data-quote-receiver]");
