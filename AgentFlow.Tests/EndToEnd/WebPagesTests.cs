@@ -16,7 +16,7 @@ public sealed partial class WebPagesTests(WebSite site) : IClassFixture<WebSite>
     /// <summary>Bytes to the browser for one streamed word.</summary>
     private const int WireGoal = 2_000;
 
-    private const string Bees = "A honey bee worker lives about six weeks in summer and several months in winter. "
+    private const string Bees = "A honey bee worker lives about six weeks in summer and several months in winter.\n"
         + "The queen lives for three to five years and lays up to two thousand eggs on a busy day. "
         + "Bees tell each other where food is with a dance: its angle gives the direction and its length the distance.";
 
@@ -202,6 +202,12 @@ public sealed partial class WebPagesTests(WebSite site) : IClassFixture<WebSite>
         Assert.Equal(
             Letters(await owner.GetByTestId("message-assistant").Locator(".prose").InnerTextAsync()),
             Letters(await guest.GetByTestId("message-assistant").Locator(".prose").InnerTextAsync()));
+
+        await owner.GetByTestId("room-member").Locator("select").SelectOptionAsync("Viewer");
+        await Expect(guest.GetByTestId("composer")).ToHaveCountAsync(0);
+        await owner.GetByTestId("room-remove").ClickAsync();
+        await Expect(owner.GetByTestId("room-member")).ToHaveCountAsync(1);
+        await Expect(guest.GetByTestId("room-over")).ToBeVisibleAsync();
     }
 
     [Fact]
@@ -214,7 +220,7 @@ public sealed partial class WebPagesTests(WebSite site) : IClassFixture<WebSite>
         await page.GetByTestId("document-row").Locator(".row-main").ClickAsync();
         await page.Locator(".document-text").SelectTextAsync();
         await page.GetByTestId("ask-pill").ClickAsync();
-        await Expect(page.Locator(".quote")).ToContainTextAsync("The queen lives");
+        await Expect(page.Locator(".quote")).ToContainTextAsync("in winter. The queen lives");
         await page.GetByTestId("composer").FillAsync("How long does she live?");
         await page.GetByTestId("send").ClickAsync();
         await Expect(page.GetByTestId("message-assistant")).ToHaveAttributeAsync("data-status", "completed");
@@ -356,7 +362,7 @@ public sealed partial class WebPagesTests(WebSite site) : IClassFixture<WebSite>
             {
                 await page.EvaluateAsync("theme => { document.documentElement.dataset.theme = theme; }", theme);
                 if (rules is "{}")
-                    await Browser.PictureAsync(page, $"{name.Trim('/').Replace('/', '-').Replace('#', '-')}-{width}-{theme}");
+                    await Browser.PictureAsync(page, $"pages/{name.Trim('/').Replace('/', '-').Replace('#', '-')}-{width}-{theme}");
                 var json = await page.EvaluateAsync<string>(
                     $"async () => JSON.stringify((await axe.run(document, {{ resultTypes: ['violations'], ...{rules} }})).violations.map(each => [each.impact, each.id, each.nodes.map(node => node.html).slice(0, 3)]))");
                 findings.AddRange(JsonElement.Parse(json).EnumerateArray()

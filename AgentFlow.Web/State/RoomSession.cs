@@ -33,8 +33,11 @@ internal sealed class RoomSession(ApiClient api, TimeProvider time) : IDisposabl
     /// <summary>True while something that was said has not been seen in the room.</summary>
     public bool IsSending => _unconfirmed.Count > 0;
 
-    /// <summary>True once the API has said that there is nothing here any more for this person.</summary>
+    /// <summary>True once the API has said that there is nothing here for this person, or nothing any more.</summary>
     public bool IsOver { get; private set; }
+
+    /// <summary>True when the room was open before it was over: this person was removed, or the room deleted.</summary>
+    public bool WasOpen { get; private set; }
 
     public ApiProblem? Problem { get; private set; }
 
@@ -64,7 +67,7 @@ internal sealed class RoomSession(ApiClient api, TimeProvider time) : IDisposabl
             }
             catch (ApiException refusal) when (refusal.Problem.Status is 401 or 403 or 404)
             {
-                (Problem, IsOver, State) = (refusal.Problem, true, RoomState.Empty);
+                (Problem, IsOver, WasOpen, State) = (refusal.Problem, true, State.Room is not null, RoomState.Empty);
                 _unconfirmed.Clear();
                 Tell();
                 return;
