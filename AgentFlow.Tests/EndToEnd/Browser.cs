@@ -53,10 +53,13 @@ internal sealed class Browser : IAsyncDisposable
         return page;
     }
 
-    /// <summary>A picture for the documentation, when AGENTFLOW_PICTURES names a folder for them.</summary>
+    /// <summary>Whether AGENTFLOW_PICTURES names a folder for pictures.</summary>
+    public static bool TakesPictures => Environment.GetEnvironmentVariable("AGENTFLOW_PICTURES") is { Length: > 0 };
+
+    /// <summary>A picture for the documentation, when <see cref="TakesPictures"/>.</summary>
     public static async Task PictureAsync(IPage page, string name)
     {
-        if (Environment.GetEnvironmentVariable("AGENTFLOW_PICTURES") is { Length: > 0 } folder)
+        if (TakesPictures && Environment.GetEnvironmentVariable("AGENTFLOW_PICTURES") is { } folder)
             await page.ScreenshotAsync(new PageScreenshotOptions { Path = Path.Combine(RunningAgentFlow.Solution, folder, name + ".png") });
     }
 

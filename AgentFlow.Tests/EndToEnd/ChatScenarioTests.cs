@@ -32,6 +32,8 @@ public sealed partial class ChatScenarioTests : IAsyncLifetime
             await chat.UploadAsync(Documents());
             await AskAboutDocumentsAsync(page, chat);
             await Browser.PictureAsync(page, "chat");
+            if (Browser.TakesPictures)
+                await TakePicturesAsync(page);
             await BeRememberedAsync(chat);
             Assert.Empty(_browser.Complaints);
             Assert.Equal(0, await agentFlow.TerminateAsync());
@@ -79,6 +81,21 @@ public sealed partial class ChatScenarioTests : IAsyncLifetime
             Assert.StartsWith(quote, passage, StringComparison.Ordinal);
             Assert.Contains(passage, Flat(await File.ReadAllTextAsync(_folder[document], TestContext.Current.CancellationToken)), StringComparison.Ordinal);
         }
+    }
+
+    /// <summary>The same conversation at night and on a phone, and what an administrator sees.</summary>
+    private static async Task TakePicturesAsync(IPage page)
+    {
+        await page.EmulateMediaAsync(new() { ColorScheme = ColorScheme.Dark, ReducedMotion = ReducedMotion.Reduce });
+        await Browser.PictureAsync(page, "chat-dark");
+        await page.Keyboard.PressAsync("Escape");
+        await page.SetViewportSizeAsync(390, 844);
+        await Browser.PictureAsync(page, "chat-phone");
+        await page.EmulateMediaAsync(new() { ColorScheme = ColorScheme.Light, ReducedMotion = ReducedMotion.NoPreference });
+        await page.SetViewportSizeAsync(1280, 800);
+        await page.GotoAsync("/admin");
+        await Expect(page.GetByTestId("chart-number").First).ToBeVisibleAsync();
+        await Browser.PictureAsync(page, "admin");
     }
 
     private static async Task BeRememberedAsync(ChatPageDriver chat)
