@@ -17,7 +17,7 @@ namespace AgentFlow.Benchmarks.Load;
 
 /// <summary>
 /// Searches and verbatim adds of one user with 5,000 memories, over HTTP with an API key, against a durable Postgres on the same cores:
-/// <c>load memory [--qdrant "Endpoint=...;Key=..."]</c>.
+/// <c>load memory [qdrant]</c>, with a Qdrant server of its own when named.
 /// </summary>
 internal static class MemoryLoad
 {
@@ -36,7 +36,8 @@ internal static class MemoryLoad
     public static async Task<int> RunAsync(string[] options, CancellationToken ct)
     {
         await using var postgres = await PrivatePostgres.StartAsync(durable: true);
-        var qdrant = options is ["--qdrant", var given, ..] ? given : null;
+        await using var server = options.Contains("qdrant") ? await QdrantServer.StartAsync() : null;
+        var qdrant = server?.ConnectionString;
         var connection = await postgres.CreateDatabaseAsync(ct);
         await using var app = MemoryServiceApplication.Build(["--urls", "http://127.0.0.1:0", "--environment", "Production"], builder =>
             builder.Configuration.AddInMemoryCollection(Settings(connection, qdrant)));
