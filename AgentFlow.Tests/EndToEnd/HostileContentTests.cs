@@ -68,6 +68,7 @@ public sealed partial class HostileContentTests : IAsyncLifetime
         await chat.SignUpAsync(agentFlow.Web, agentFlow.SetupToken!);
         using var api = await SignInAsync(agentFlow.Api);
         var conversation = await FillAsync(api);
+        var room = await FillRoomsAsync(agentFlow.Api, api);
 
         await chat.NewConversationAsync();
         await chat.AskAsync(Long[0]);
@@ -86,6 +87,13 @@ public sealed partial class HostileContentTests : IAsyncLifetime
         await LookAsync(page);
         await page.GotoAsync("/agents");
         await Expect(page.Locator("li.card code").Filter(new LocatorFilterOptions { HasText = "hostile-" })).ToHaveCountAsync(Short.Length);
+        await LookAsync(page);
+        await page.GotoAsync("/rooms");
+        await Expect(page.GetByTestId("room-row")).ToHaveCountAsync(Short.Length);
+        await LookAsync(page);
+        await page.GotoAsync($"/rooms/{room}");
+        await Expect(page.GetByTestId("message-assistant")).ToHaveCountAsync(Long.Length);
+        await Expect(page.GetByTestId("room-message")).ToHaveCountAsync(Long.Length * 2);
         await LookAsync(page);
         foreach (var path in new[] { "/settings", "/admin", "/tasks" })
         {
@@ -191,7 +199,25 @@ public sealed partial class HostileContentTests : IAsyncLifetime
         return conversation!;
     }
 
-    private static string Cut(string text) => text.Length <= 200 ? text : text[..200];
+    /// <summary>Rooms by name, and in one of them what people and the agent say. Returns that room.</summary>
+    private static async Task<string> FillRoomsAsync(Uri address, HttpClient api)
+    {
+        var room = "";
+        foreach (var name in Short)
+            room = (await SendAsync(api, HttpMethod.Post, "/api/rooms", new { name = Cut(name, 100) })).GetProperty("id").GetString()!;
+        using var socket = await SocketClient.OpenAsync(address, api, $"/ws/rooms/{room}");
+        foreach (var message in Long)
+        {
+            await socket.SendAsync(new { type = "message", message, ask = false });
+            await socket.UntilAsync("message.added");
+            await socket.SendAsync(new { type = "message", message });
+            await socket.UntilAsync("run.completed");
+        }
+
+        return room;
+    }
+
+    private static string Cut(string text, int most = 200) => text.Length <= most ? text : text[..most];
 
     private static async Task UploadAsync(HttpClient api, (string Name, string Text)[] files)
     {
