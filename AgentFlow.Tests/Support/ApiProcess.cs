@@ -84,7 +84,7 @@ internal sealed class ApiProcess : IAsyncDisposable
     /// <summary>SIGTERM, as an operator's tools send it; the exit code.</summary>
     public async Task<int> TerminateAsync(CancellationToken ct)
     {
-        using (var kill = Process.Start("kill", ["-TERM", Id.ToString(System.Globalization.CultureInfo.InvariantCulture)]))
+        using (var kill = Process.Start("sh", ["-c", string.Create(System.Globalization.CultureInfo.InvariantCulture, $"kill -TERM {Id}")]))
             await kill.WaitForExitAsync(ct);
         await process!.WaitForExitAsync(ct);
         return process.ExitCode;

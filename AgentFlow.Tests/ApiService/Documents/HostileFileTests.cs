@@ -341,7 +341,7 @@ public sealed class HostileFileTests(HostileFileTests.Urls urls) : IClassFixture
         return [.. Encoding.ASCII.GetBytes($"{pdf[..start]}<< /Filter /FlateDecode /Length {packed.Length} >>\nstream\n"), .. packed.ToArray(), .. Encoding.ASCII.GetBytes(pdf[end..])];
     }
 
-    /// <summary>The service with fetching of pages switched on, and a server that it may fetch from. No file gets more than 5 s of a processor.</summary>
+    /// <summary>The service with fetching of pages switched on, and a server that it may fetch from. No file gets more than 20 s of a processor.</summary>
     public sealed class Urls : IAsyncLifetime
     {
         internal ApiHost Host { get; private set; } = null!;
@@ -351,7 +351,7 @@ public sealed class HostileFileTests(HostileFileTests.Urls urls) : IClassFixture
         public async ValueTask InitializeAsync()
         {
             Web.Start();
-            Host = await ApiHost.StartAsync(new() { ["Documents:AllowUrls"] = "true", ["Documents:ExtractionCpuSeconds"] = "5", ["Documents:MaxUnpackedBytes"] = "67108864", ["Fetch:AllowedNetworks:0"] = HostileWeb.Network });
+            Host = await ApiHost.StartAsync(new() { ["Documents:AllowUrls"] = "true", ["Documents:ExtractionCpuSeconds"] = "20", ["Documents:MaxUnpackedBytes"] = "67108864", ["Fetch:AllowedNetworks:0"] = HostileWeb.Network });
         }
 
         public async ValueTask DisposeAsync()
