@@ -150,8 +150,8 @@
   };
   const offer = () => {
     const chosen = selected();
-    pill.hidden = !chosen;
-    if (!chosen) return;
+    pill.hidden = !chosen || chosen.box.bottom < 0 || chosen.box.top > innerHeight;
+    if (pill.hidden) return;
     pill.textContent = say("Ask about this");
     if (!pill.isConnected) document.body.append(pill);
     const width = pill.offsetWidth, height = pill.offsetHeight;
@@ -180,8 +180,9 @@
     quote(text);
   };
   let offering = 0;
-  document.addEventListener("selectionchange", () => { clearTimeout(offering); offering = setTimeout(offer, 120); });
-  document.addEventListener("scroll", () => { pill.hidden = true; }, true);
+  const offerSoon = () => { clearTimeout(offering); offering = setTimeout(offer, 120); };
+  document.addEventListener("selectionchange", offerSoon);
+  document.addEventListener("scroll", () => { pill.hidden = true; if (getSelection()?.isCollapsed === false) offerSoon(); }, true);
   pill.addEventListener("pointerdown", event => event.preventDefault());
   pill.addEventListener("click", ask);
 
