@@ -88,7 +88,7 @@ public sealed class ConnectionTests
             last = events.Current.Type;
         Assert.Equal("run.interrupted", last);
         foreach (var socket in new[] { chat, silent, rooms })
-            Assert.Equal(WebSocketCloseStatus.EndpointUnavailable, await socket.ClosedAsync());
+            Assert.Equal(WebSocketCloseStatus.EndpointUnavailable, await socket.ClosedAsync().WaitAsync(Patience.Limit, Ct));
         Assert.Contains(chat.Frames, frame => SocketClient.TypeOf(frame) == "run.interrupted");
         Assert.Contains(rooms.Frames, frame => SocketClient.TypeOf(frame) == "run.interrupted");
         Assert.Equal(0, await ending);

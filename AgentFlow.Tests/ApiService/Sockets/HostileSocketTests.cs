@@ -127,7 +127,7 @@ public sealed class HostileSocketTests(HostileSocketTests.Talking talking) : ICl
         // Who waits for nothing is out at once; an answer may end, for less than a minute.
         using var idle = await SocketClient.OpenAsync(shifted.Address, user.Client, "/ws/chat");
         clock.Ahead = TimeSpan.FromMinutes(15.1);
-        Assert.Equal(WebSocketCloseStatus.PolicyViolation, await idle.ClosedAsync());
+        Assert.Equal(WebSocketCloseStatus.PolicyViolation, await idle.ClosedAsync().WaitAsync(Patience.Limit, Ct));
         foreach (var socket in answering)
         {
             await socket.SendAsync("""{"type":"ping"}""");
@@ -136,7 +136,7 @@ public sealed class HostileSocketTests(HostileSocketTests.Talking talking) : ICl
 
         clock.Ahead = TimeSpan.FromMinutes(16);
         foreach (var socket in answering)
-            Assert.Equal(WebSocketCloseStatus.PolicyViolation, await socket.ClosedAsync());
+            Assert.Equal(WebSocketCloseStatus.PolicyViolation, await socket.ClosedAsync().WaitAsync(Patience.Limit, Ct));
         foreach (var socket in keyed)
         {
             await socket.SendAsync("""{"type":"ping"}""");
