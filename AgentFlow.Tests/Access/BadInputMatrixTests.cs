@@ -35,6 +35,7 @@ public sealed class BadInputMatrixTests
         ("37 38", typeof(FormatTests), ["Bomb_", "Files_that_cannot_be_read", "Parser_that_is_kept_busy"]),
         ("39", typeof(BadInputTests), [nameof(BadInputTests.No_route_writes_a_table_that_a_spreadsheet_would_calculate)]),
         ("40 42", typeof(BadInputTests), [nameof(BadInputTests.Metacharacters_are_literal_text)]),
+        ("42", typeof(BadInputTests), [nameof(BadInputTests.Long_patterns_are_looked_for_as_text)]),
         ("40", typeof(SqlLiteralTests), [nameof(SqlLiteralTests.Metacharacters_in_any_string_of_a_request_never_become_a_statement), nameof(SqlLiteralTests.What_is_accepted_comes_back_as_it_was), nameof(SqlLiteralTests.The_memory_service_takes_them_as_text_in_all_its_dialects)]),
         ("40", typeof(MutationTests), [nameof(MutationTests.No_spoiled_request_is_answered_with_a_failure_of_ours)]),
         ("41", typeof(BadInputTests), [nameof(BadInputTests.A_filter_in_anothers_language_is_refused)]),

@@ -274,6 +274,26 @@ public sealed class BadInputTests(ApiHost host) : IClassFixture<ApiHost>
         await user.Client.PatchAsync("/api/auth/me", JsonContent(new { displayName = "plain" }), Ct);
     }
 
+    /// <summary>Row 42: patterns as long as a request takes them are looked for as text, wherever something is looked for, and nowhere as a pattern.</summary>
+    [Fact]
+    public async Task Long_patterns_are_looked_for_as_text()
+    {
+        var user = await host.RegisterAsync();
+        foreach (var part in new[] { "(a+)+$", "%_", "\\", "((((", "[^a]*", "a|", "%25", ".*.*=.*" })
+        {
+            var pattern = string.Concat(Enumerable.Repeat(part, 10_240 / part.Length));
+            using var searched = await user.Client.PostAsync("/api/documents/search", JsonContent(new { query = pattern }), Ct);
+            Assert.True(searched.StatusCode is HttpStatusCode.OK or HttpStatusCode.BadRequest, $"{part}: {(int)searched.StatusCode}");
+
+            foreach (var path in new[] { "/api/chat/search", "/api/admin/users" })
+            {
+                using var found = await host.Admin.Client.GetAsync($"{path}?q={Uri.EscapeDataString(pattern[..1_500])}", Ct);
+                Assert.True(found.StatusCode is HttpStatusCode.OK or HttpStatusCode.BadRequest, $"{path} {part}: {(int)found.StatusCode}");
+                Assert.DoesNotContain("@example.test", await found.Content.ReadAsStringAsync(Ct), StringComparison.Ordinal);
+            }
+        }
+    }
+
     [Fact]
     public async Task Slow_requests_are_cut_and_idle_connections_are_capped()
     {

@@ -192,10 +192,16 @@ public sealed class EdgePipelineTests(ApiHost host) : IClassFixture<ApiHost>
         await stranger.GetAsync("/api/nothing/%0d%0aINFO%20admin%20logged%20in?x=%0d%0aINFO", Ct);
         await user.Client.GetAsync("/api/auth/me", Ct);
         await user.Client.GetAsync("/api/auth/me?canary=secret-in-query", Ct);
+        foreach (var path in new[] { "/api/nothing/%1b%5b31mred%1b%5b0m", "/api/runs/%0d%0aINFO%20admin%20logged%20in", "/api/agents/%1b%5d0;title%07%c2%9b31m", "/api/agents/%e2%80%ae%e2%80%a8INFO" })
+        {
+            // The bucket is empty: each is refused with a line that names it.
+            await user.Client.GetAsync(path, Ct);
+            await stranger.GetAsync(path, Ct);
+        }
 
         Assert.Contains(log.Lines, line => line.Contains("GET /api/auth/me answered 401", StringComparison.Ordinal));
         Assert.Contains(log.Lines, line => line.Contains("answered 429", StringComparison.Ordinal));
-        Assert.DoesNotContain(log.Lines, line => line.Contains("canary", StringComparison.Ordinal) || line.Contains('\n', StringComparison.Ordinal));
+        Assert.DoesNotContain(log.Lines, line => line.Contains("canary", StringComparison.Ordinal) || line.Any(character => char.IsControl(character) || character is '\u2028' or '\u202e'));
     }
 
     [Fact]
