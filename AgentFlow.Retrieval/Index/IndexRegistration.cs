@@ -41,8 +41,8 @@ public static class IndexRegistration
     }
 
     /// <summary>
-    /// <c>ConnectionStrings:qdrant_http</c>, or where that is absent <c>QDRANT_URL</c> with <c>QDRANT_PORT</c> (default 6333; the gRPC port 6334 is
-    /// taken for 6333, which it always accompanies).
+    /// <c>ConnectionStrings:qdrant_http</c>, or where that is absent <c>QDRANT_URL</c> with the port that it names, else <c>QDRANT_PORT</c> (default 6333;
+    /// the gRPC port 6334 is taken for 6333, which it always accompanies).
     /// </summary>
     /// <exception cref="SettingException">The value has another form.</exception>
     public static QdrantOptions? FindQdrant(IConfiguration configuration, string name)
@@ -59,10 +59,13 @@ public static class IndexRegistration
         return new QdrantOptions { Endpoint = new UriBuilder(address.Scheme, address.Host, port == 6334 ? 6333 : port).Uri, Name = name };
     }
 
+    /// <summary>Also a named port that is the scheme's own, which <see cref="Uri"/> can't tell from none.</summary>
     private static int Port(string? setting, Uri address)
     {
+        if (!address.IsDefaultPort || address.OriginalString.TrimEnd('/').EndsWith($":{address.Port}", StringComparison.Ordinal))
+            return address.Port;
         if (string.IsNullOrEmpty(setting))
-            return address.IsDefaultPort ? 6333 : address.Port;
+            return 6333;
         return ushort.TryParse(setting, System.Globalization.CultureInfo.InvariantCulture, out var port) && port > 0
             ? port
             : throw new SettingException("QDRANT_PORT", $"found '{setting}'", "Write a port from 1 to 65535");
