@@ -7,11 +7,11 @@ namespace AgentFlow.MemoryService.Index;
 
 /// <summary>
 /// Gives memories that lack a vector of the configured embedding model one: all of them after the model was changed, those that were stored
-/// while the embedder was down otherwise. They are served meanwhile, found by their words; each gets a new version, so that no index keeps it
+/// while the embedder was down, or by a process that still has another model, otherwise. They are served meanwhile, found by their words; each gets a new version, so that no index keeps it
 /// without its vector. Vectors of other models stay until the text changes, so going back costs nothing.
 /// </summary>
 internal sealed partial class MemoryReembedding(
-    Database database, MemoryEmbedding embedding, OutboxWorker outbox, TimeProvider time, ILogger<MemoryReembedding> logger) : BackgroundService
+    Database database, MemoryEmbedding embedding, MemoryTruth truth, OutboxWorker outbox, TimeProvider time, ILogger<MemoryReembedding> logger) : BackgroundService
 {
     private const int Batch = 64;
 
@@ -76,7 +76,7 @@ internal sealed partial class MemoryReembedding(
             var looked = time.GetTimestamp();
             do
                 await Task.Delay(Retry, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            while (!stoppingToken.IsCancellationRequested && !embedding.HasFailed && time.GetElapsedTime(looked) < pause);
+            while (!stoppingToken.IsCancellationRequested && !embedding.HasFailed && !truth.LacksVectors && time.GetElapsedTime(looked) < pause);
         }
     }
 
@@ -85,6 +85,7 @@ internal sealed partial class MemoryReembedding(
         try
         {
             embedding.HasFailed = false;
+            truth.LacksVectors = false;
             if (await RunOnceAsync(ct) is not { } count)
                 return false;
             if (count > 0)

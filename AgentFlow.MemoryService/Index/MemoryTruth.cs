@@ -28,6 +28,15 @@ internal sealed class MemoryTruth(Database database, EmbeddingSpace space) : IIn
 
     private const string From = "from memories m left join memory_embeddings e on e.memory_id = m.id and e.model = $1";
 
+    /// <summary>A living memory without a vector was read since this was last set to false: it was stored by a process with another embedding model.</summary>
+    internal bool LacksVectors
+    {
+        get => Volatile.Read(ref _lacksVectors);
+        set => Volatile.Write(ref _lacksVectors, value);
+    }
+
+    private bool _lacksVectors;
+
     /// <summary>Columns of a point after those of the row.</summary>
     internal const string PointColumns = $"{MemoryRow.Columns}, m.owner_id, e.vector";
 
@@ -83,6 +92,8 @@ internal sealed class MemoryTruth(Database database, EmbeddingSpace space) : IIn
                     while (await reader.ReadAsync(token))
                     {
                         var point = ToPoint(MemoryRow.Read(reader), ReadVector(reader));
+                        if (point.Vector.IsEmpty)
+                            LacksVectors = true;
                         if (!points.TryWrite(point))
                             await points.WriteAsync(point, token);
                     }
@@ -100,9 +111,14 @@ internal sealed class MemoryTruth(Database database, EmbeddingSpace space) : IIn
         }
     }
 
-    public async Task<IReadOnlyList<TruthPoint>> ReadAsync(IReadOnlyList<Guid> ids, CancellationToken ct) =>
-        await database.AsWorker().QueryAsync(
+    public async Task<IReadOnlyList<TruthPoint>> ReadAsync(IReadOnlyList<Guid> ids, CancellationToken ct)
+    {
+        var points = await database.AsWorker().QueryAsync(
             $"select {PointColumns} {From} where m.id = any($2)", [space.Model, ids.ToArray()], ReadTruth, ct);
+        if (points.Any(point => point.Point is { Vector.IsEmpty: true }))
+            LacksVectors = true;
+        return points;
+    }
 
     public async Task<IReadOnlyList<IndexEntry>> PageAsync(Guid? after, int limit, TimeSpan settledFor, CancellationToken ct) =>
         await database.AsWorker().QueryAsync(

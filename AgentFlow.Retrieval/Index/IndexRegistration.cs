@@ -2,6 +2,7 @@ using AgentFlow.Retrieval.Embedding;
 using AgentFlow.Retrieval.Index.InProcess;
 using AgentFlow.Retrieval.Index.Qdrant;
 using AgentFlow.Retrieval.Index.Upkeep;
+using AgentFlow.ServiceDefaults.Postgres;
 using AgentFlow.ServiceDefaults.Settings;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -14,7 +15,7 @@ namespace AgentFlow.Retrieval.Index;
 public static class IndexRegistration
 {
     /// <summary>
-    /// Registers <see cref="VectorIndex"/> and its upkeep. Needs <typeparamref name="TTruth"/> and <see cref="EmbeddingSpace"/> as singletons.
+    /// Registers <see cref="VectorIndex"/> and its upkeep. Needs <typeparamref name="TTruth"/>, <see cref="EmbeddingSpace"/> and <see cref="Database"/> as singletons.
     /// </summary>
     /// <param name="name">What Qdrant's collections start with, such as <c>agentflow-memory</c>.</param>
     /// <param name="averageLength">Words in a usual record of this service; see <see cref="QdrantOptions.AverageLength"/>.</param>
@@ -36,7 +37,9 @@ public static class IndexRegistration
             provider.GetRequiredService<TTruth>(),
             provider.GetService<Microsoft.Extensions.Options.IOptions<IndexUpkeepOptions>>()?.Value ?? new IndexUpkeepOptions(),
             provider.GetRequiredService<TimeProvider>(),
-            provider.GetRequiredService<ILogger<IndexUpkeep>>()));
+            provider.GetRequiredService<ILogger<IndexUpkeep>>(),
+            new IndexMembership(
+                provider.GetRequiredService<Database>(), qdrant?.Alias(provider.GetRequiredService<EmbeddingSpace>()) ?? "in-process", isExact: qdrant is null)));
         return services.AddSingleton<IHostedService>(provider => provider.GetRequiredService<IndexUpkeep>());
     }
 

@@ -6,7 +6,7 @@ namespace AgentFlow.Retrieval.Index;
 
 /// <summary>
 /// The index of one service: the configured implementation, and behind Qdrant the exact in-process one, which answers while Qdrant is down,
-/// slow, or not filled yet. Thread-safe.
+/// slow, or not filled yet with what other embedding models' processes wrote. Thread-safe.
 /// </summary>
 public sealed class VectorIndex
 {
@@ -20,6 +20,7 @@ public sealed class VectorIndex
     private readonly InProcessIndex? _fallback;
     private readonly TimeProvider _time;
     private long _failedAt;
+    private volatile bool _isTrusted = true;
 
     internal VectorIndex(string name, IVectorIndex primary, InProcessIndex? fallback, TimeProvider time)
     {
@@ -33,6 +34,21 @@ public sealed class VectorIndex
     public string Name { get; }
 
     internal IVectorIndex Primary => _primary;
+
+    /// <summary>
+    /// False while Qdrant's collection may lack what was committed, since processes with another embedding model write; the exact index answers then.
+    /// </summary>
+    internal bool IsTrusted
+    {
+        get => _isTrusted;
+        set
+        {
+            if (_isTrusted == value)
+                return;
+            _isTrusted = value;
+            _fallback?.Clear();
+        }
+    }
 
     /// <summary>The exact index in this process's memory, loaded owner by owner from the truth.</summary>
     public static VectorIndex InProcess(IIndexTruth truth, EmbeddingSpace space, InProcessIndexOptions options)
@@ -81,7 +97,7 @@ public sealed class VectorIndex
         if (_fallback is null)
             return new IndexAnswer(await _primary.SearchAsync(ownerId, query, ct));
         var failedAt = Volatile.Read(ref _failedAt);
-        if (failedAt == 0 || _time.GetElapsedTime(failedAt) >= Pause)
+        if (_isTrusted && (failedAt == 0 || _time.GetElapsedTime(failedAt) >= Pause))
         {
             try
             {

@@ -7,8 +7,8 @@ namespace AgentFlow.Tests.Access;
 /// <summary>The third wall, asked directly: as the login that the service itself uses.</summary>
 public sealed class RowLevelSecurityTests(ApiHost host) : IClassFixture<ApiHost>
 {
-    /// <summary>Which processes are alive, what has been migrated, the Web's own keys: no owner's data.</summary>
-    private static readonly string[] WithoutOwner = ["run_hosts", "schema_migrations", "web_keys"];
+    /// <summary>Which processes are alive and with which embedding model, what has been migrated, the Web's own keys: no owner's data.</summary>
+    private static readonly string[] WithoutOwner = ["index_processes", "index_spaces", "run_hosts", "schema_migrations", "web_keys"];
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
@@ -44,7 +44,7 @@ public sealed class RowLevelSecurityTests(ApiHost host) : IClassFixture<ApiHost>
         await using var connection = await source.OpenConnectionAsync(Ct);
         var seen = new List<string>();
         var readable = 0;
-        foreach (var table in await QueryAsync("select tablename from pg_tables where schemaname = 'agentflow_api' and tablename not in ('run_hosts', 'schema_migrations', 'web_keys') order by 1"))
+        foreach (var table in await QueryAsync("select tablename from pg_tables where schemaname = 'agentflow_api' and tablename not in ('index_processes', 'index_spaces', 'run_hosts', 'schema_migrations', 'web_keys') order by 1"))
         {
             if (await CountAsync(connection, "none", table) is not null)
             {

@@ -82,6 +82,17 @@ internal sealed class QdrantCollections(QdrantClient client, QdrantOptions optio
         Forget();
     }
 
+    /// <summary>Drops what other embedding models left; nobody writes there any more, not even an erasure.</summary>
+    public async Task DropOtherSpacesAsync(CancellationToken ct)
+    {
+        var result = await client.SendAsync(HttpMethod.Get, "/collections", write: null, ct);
+        foreach (var name in result.GetProperty("collections").EnumerateArray().Select(each => each.GetProperty("name").GetString()!))
+        {
+            if (name.StartsWith(options.Name + ".", StringComparison.Ordinal) && !name.StartsWith(Alias + ".", StringComparison.Ordinal))
+                await DropAsync(name, ct);
+        }
+    }
+
     public async Task DropAsync(string collection, CancellationToken ct)
     {
         await client.SendAsync(HttpMethod.Delete, $"/collections/{collection}", write: null, ct);

@@ -39,6 +39,48 @@ public sealed class EmbeddingModelTests
     }
 
     [Fact]
+    public async Task On_Qdrant_each_model_has_a_collection_of_its_own_and_nothing_is_missed_while_processes_of_both_serve()
+    {
+        Assert.SkipWhen(QdrantServer.FindBinary() is null, QdrantServer.Missing);
+        await using var qdrant = await QdrantServer.StartAsync();
+        await using var provider = await ScriptedProvider.StartAsync();
+        (string, string) index = ("ConnectionStrings:qdrant_http", qdrant.ConnectionString);
+        var old = await MemoryHost.StartAsync(settings: index);
+        var (_, key) = await old.CreateKeyAsync();
+        using var toOld = old.Client(key);
+        for (var i = 0; i < 20; i++)
+            await toOld.AddVerbatimAsync($"Tulip number {i} stands in bed {i % 7}");
+        await Patience.UntilAsync(() => toOld.SearchAsync("tulip 7"), found => found is { Degraded: null, Items.Count: > 0 }, "the first model's collection serves");
+        Assert.Equal(["agentflow-memory.hashing-1-512"], (await qdrant.AliasesAsync("agentflow-memory.", Ct)).Keys);
+
+        var changed = await MemoryHost.StartAsync(old.ConnectionString, settings: [.. Settings(provider), index]);
+        using var toNew = changed.Client(key);
+        for (var i = 0; i < 10; i++)
+        {
+            await toOld.AddVerbatimAsync($"Lily {i} was planted by the old one");
+            Assert.Contains((await toNew.SearchAsync($"lily {i} old one")).Items, item => item.Text == $"Lily {i} was planted by the old one");
+            await toNew.AddVerbatimAsync($"Rose {i} was planted by the new one");
+            Assert.Contains((await toOld.SearchAsync($"rose {i} new one")).Items, item => item.Text == $"Rose {i} was planted by the new one");
+        }
+
+        Assert.Contains((await toOld.SearchAsync("Tulip number 7 stands in bed 0")).Items, item => item.Text == "Tulip number 7 stands in bed 0");
+        await Patience.UntilAsync(() => CountAsync(changed, "scripted-8"), count => count == 40, "all memories have vectors of the new model");
+        await old.DisposeAsync();
+        await Patience.UntilAsync(() => toNew.SearchAsync("Lily 3 was planted by the old one"), found => found.Degraded is null && found.Items.Any(item => item.Text == "Lily 3 was planted by the old one"), "the new model's collection serves");
+        var collections = await Patience.UntilAsync(() => qdrant.AliasesAsync("agentflow-memory.", Ct), aliases => aliases.Count == 1, "the old model's collection is dropped");
+        Assert.Equal(["agentflow-memory.scripted-8-8"], collections.Keys);
+        Assert.Equal(40, await qdrant.CountAsync(collections.Values.Single(), Ct));
+
+        await toNew.AddVerbatimAsync("The last bulb was a crocus");
+        await changed.DisposeAsync();
+        await using var back = await MemoryHost.StartAsync(old.ConnectionString, settings: index);
+        using var toBack = back.Client(key);
+        Assert.Contains((await toBack.SearchAsync("crocus")).Items, item => item.Text == "The last bulb was a crocus");
+        await Patience.UntilAsync(() => toBack.SearchAsync("crocus"), found => found is { Degraded: null, Items: [{ Text: "The last bulb was a crocus" }, ..] }, "the first model's collection serves again");
+        Assert.Equal(["agentflow-memory.hashing-1-512"], (await Patience.UntilAsync(() => qdrant.AliasesAsync("agentflow-memory.", Ct), aliases => aliases.Count == 1, "one collection")).Keys);
+    }
+
+    [Fact]
     public async Task What_was_stored_while_the_embedder_was_down_gets_its_vector_later()
     {
         await using var provider = await ScriptedProvider.StartAsync();
