@@ -49,15 +49,7 @@ internal static class MemoryServiceRegistration
         services.AddSingleton<MemoryTruth>();
         services.AddValidatedOptions<InProcessIndexOptions>("Memory:Index");
         services.AddValidatedOptions<IndexUpkeepOptions>("Memory:Upkeep");
-        try
-        {
-            services.AddEmbedding(builder.Configuration);
-        }
-        catch (FormatException error)
-        {
-            throw new SettingException(EmbeddingServer.Section, "can not be read", error.Message);
-        }
-
+        services.AddEmbedding(builder.Configuration);
         services.AddVectorIndex<MemoryTruth>(builder.Configuration, "agentflow-memory", UsualWords);
         if (Neo4jOptions.Find(builder.Configuration) is { } neo4j)
         {

@@ -18,12 +18,13 @@ internal static class DocumentRegistration
     /// <summary>Words, without stop words, in a passage of the default size; measured over the licences and this repository's documents.</summary>
     private const int AverageWords = 110;
 
-    /// <summary>Uploading, ingestion and search. Needs the database, the queue, and an embedder (the built-in one if nobody brings another).</summary>
+    /// <summary>Uploading, ingestion and search. Needs the database and the queue; embeds as the memory service does, unless the host brings an embedder.</summary>
     public static IServiceCollection AddDocuments(this IServiceCollection services, IConfiguration configuration)
     {
         services.AddValidatedOptions<DocumentOptions>(DocumentOptions.Section);
+        if (services.All(service => service.ServiceType != typeof(IEmbeddingGenerator<string, Embedding<float>>)))
+            services.AddEmbedding(configuration);
         services.TryAddSingleton(HashingEmbeddingGenerator.Space);
-        services.TryAddSingleton<IEmbeddingGenerator<string, Embedding<float>>, HashingEmbeddingGenerator>();
         services.AddSingleton<PassageEmbedder>();
         services.AddSingleton<OriginalStore>();
         services.AddSingleton<DocumentStore>();

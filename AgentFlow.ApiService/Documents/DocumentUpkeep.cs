@@ -9,7 +9,7 @@ namespace AgentFlow.ApiService.Documents;
 /// embeddings and tombstones that nobody needs any more. Every statement may run in several processes at once.
 /// </summary>
 internal sealed partial class DocumentUpkeep(
-    Database database, OriginalStore originals, IOptions<DocumentOptions> options, TimeProvider time, ILogger<DocumentUpkeep> logger) : BackgroundService
+    Database database, OriginalStore originals, Reembedding reembedding, IOptions<DocumentOptions> options, TimeProvider time, ILogger<DocumentUpkeep> logger) : BackgroundService
 {
     /// <summary>An upload that takes longer has been cut off by its own time limit.</summary>
     private static readonly TimeSpan LooseAfter = TimeSpan.FromHours(24);
@@ -54,6 +54,7 @@ internal sealed partial class DocumentUpkeep(
         await originals.SweepAsync(LooseAfter, ct);
         await database.AsWorker().ExecuteAsync(PurgeTombstones, [], ct);
         await database.AsWorker().ExecuteAsync(PurgeEmbeddings, [], ct);
+        await reembedding.EnqueueMissingAsync(ct);
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -62,6 +63,7 @@ internal sealed partial class DocumentUpkeep(
         var purged = time.GetTimestamp();
         try
         {
+            await StartReembeddingAsync(stoppingToken);
             while (await timer.WaitForNextTickAsync(stoppingToken))
             {
                 try
@@ -82,6 +84,19 @@ internal sealed partial class DocumentUpkeep(
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
         {
             // Stopping.
+        }
+    }
+
+    /// <summary>The embedding model may be another one since the last start.</summary>
+    private async Task StartReembeddingAsync(CancellationToken ct)
+    {
+        try
+        {
+            await reembedding.EnqueueMissingAsync(ct);
+        }
+        catch (NpgsqlException error)
+        {
+            LogDatabase(error);
         }
     }
 

@@ -1,3 +1,4 @@
+using AgentFlow.ServiceDefaults.Settings;
 using Microsoft.Extensions.AI;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -10,10 +11,10 @@ public static class EmbeddingRegistration
     private const int CachedTexts = 4_096;
 
     /// <summary>The configured embedder and its <see cref="EmbeddingSpace"/>, or the built-in one where none is configured.</summary>
-    /// <exception cref="FormatException">What is configured can not be read.</exception>
+    /// <exception cref="SettingException">What is configured can not be read.</exception>
     public static IServiceCollection AddEmbedding(this IServiceCollection services, IConfiguration configuration)
     {
-        if (EmbeddingServer.Find(configuration) is not { } options)
+        if (Find(configuration) is not { } options)
         {
             services.AddSingleton(HashingEmbeddingGenerator.Space);
             return services.AddSingleton<IEmbeddingGenerator<string, Embedding<float>>, HashingEmbeddingGenerator>();
@@ -28,5 +29,17 @@ public static class EmbeddingRegistration
                 },
                 options),
             CachedTexts));
+    }
+
+    private static EmbeddingServer? Find(IConfiguration configuration)
+    {
+        try
+        {
+            return EmbeddingServer.Find(configuration);
+        }
+        catch (FormatException error)
+        {
+            throw new SettingException(EmbeddingServer.Section, "can not be read", error.Message);
+        }
     }
 }

@@ -7,9 +7,12 @@ using Microsoft.Extensions.Options;
 namespace AgentFlow.ApiService.Documents;
 
 /// <summary>The configured embedder with its answers checked: a wrong count or dimension, NaN or a zero-length vector refuses the whole batch.</summary>
-internal sealed class PassageEmbedder(IEmbeddingGenerator<string, Embedding<float>> generator, EmbeddingSpace space, IOptions<DocumentOptions> options)
-    : IDisposable
+internal sealed partial class PassageEmbedder(
+    IEmbeddingGenerator<string, Embedding<float>> generator, EmbeddingSpace space, IOptions<DocumentOptions> options, ILogger<PassageEmbedder> logger) : IDisposable
 {
+    /// <summary>What a search says when the embedder did not answer.</summary>
+    public const string Unavailable = "embedding";
+
     private readonly EmbeddingCache queries = new(generator, options.Value.QueryCacheEntries);
 
     public EmbeddingSpace Space => space;
@@ -22,8 +25,19 @@ internal sealed class PassageEmbedder(IEmbeddingGenerator<string, Embedding<floa
     }
 
     /// <summary>The same for a query; those asked lately are kept (<see cref="DocumentOptions.QueryCacheEntries"/>).</summary>
-    public async Task<ReadOnlyMemory<float>> EmbedQueryAsync(string text, CancellationToken ct) =>
-        Check([text], await queries.GenerateAsync([text], cancellationToken: ct))[0];
+    /// <returns>Null when the embedder did not answer as it should: passages are then found by their words.</returns>
+    public async Task<ReadOnlyMemory<float>?> TryEmbedQueryAsync(string text, CancellationToken ct)
+    {
+        try
+        {
+            return Check([text], await queries.GenerateAsync([text], cancellationToken: ct))[0];
+        }
+        catch (Exception error) when (error is HttpRequestException or IOException or TimeoutException or InvalidDataException)
+        {
+            LogFailed(error);
+            return null;
+        }
+    }
 
     /// <summary>The generator ends with the service too; ending twice does no harm.</summary>
     public void Dispose() => queries.Dispose();
@@ -53,4 +67,7 @@ internal sealed class PassageEmbedder(IEmbeddingGenerator<string, Embedding<floa
         TensorPrimitives.Divide(vector.Span, norm, normalized);
         return normalized;
     }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The embedder did not answer for a query; it is asked by its words")]
+    private partial void LogFailed(Exception error);
 }

@@ -17,7 +17,7 @@ namespace AgentFlow.ApiService.Documents;
 /// </summary>
 internal sealed class ChunkTail(Database database, EmbeddingSpace space)
 {
-    /// <summary>Whether any live passage of the owner waits for the index.</summary>
+    /// <summary>Whether any live passage of the owner (<c>$1</c>) waits for the index.</summary>
     public const string IsBehind = "select exists (select from index_outbox where owner_id = $1 and op = 'upsert')";
 
     /// <summary>Beyond this many the rest waits for the index, and the answer says so.</summary>
@@ -37,7 +37,7 @@ internal sealed class ChunkTail(Database database, EmbeddingSpace space)
 
     /// <summary>The hits with the tail's passages among them; one more round trip.</summary>
     public async Task<List<DocumentHit>> MergeAsync(
-        OwnerId owner, PassageQuery query, ReadOnlyMemory<float> vector, List<DocumentHit> hits, List<string> degraded, CancellationToken ct)
+        OwnerId owner, PassageQuery query, ReadOnlyMemory<float>? vector, List<DocumentHit> hits, List<string> degraded, CancellationToken ct)
     {
         var terms = TailWords.Of(query.Text);
         var rows = await database.ForOwner(owner.Value).QueryAsync(
@@ -48,12 +48,12 @@ internal sealed class ChunkTail(Database database, EmbeddingSpace space)
         return [.. hits, .. rows.OfType<DocumentHit>().Where(hit => !known.Contains(hit.ChunkId))];
     }
 
-    private DocumentHit? ReadRow(NpgsqlDataReader row, FilterExpression? filter, ReadOnlyMemory<float> vector, IReadOnlySet<uint> terms)
+    private DocumentHit? ReadRow(NpgsqlDataReader row, FilterExpression? filter, ReadOnlyMemory<float>? vector, IReadOnlySet<uint> terms)
     {
         if (filter is not null && !filter.Matches(Fields(row)))
             return null;
         var words = ChunkText.ForWords(ChunkText.Label(row.GetString(2), row.NullableString(15)), (string[])row[7], row.GetString(6));
-        var dense = row.IsDBNull(9) ? 0 : TensorPrimitives.Dot(PassageEmbedder.FromBytes((byte[])row[9]).Span, vector.Span);
+        var dense = vector is null || row.IsDBNull(9) ? 0 : TensorPrimitives.Dot(PassageEmbedder.FromBytes((byte[])row[9]).Span, vector.Value.Span);
         var ranked = RankFusion.Rank([new RankCandidate { Id = row.GetGuid(0), Dense = dense, Bm25 = TailWords.Score(terms, words) }], RankWeights.For(space))[0];
         return ranked.Score <= 0 ? null : HitRows.Read(row, ranked.Score, ranked.Parts.ToDictionary());
     }

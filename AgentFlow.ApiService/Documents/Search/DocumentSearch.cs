@@ -58,8 +58,8 @@ internal sealed class DocumentSearch(Database database, VectorIndex index, Passa
     public async Task<DocumentSearchResponse> SearchAsync(OwnerId owner, PassageQuery query, CancellationToken ct)
     {
         var asked = Prepared(query) with { Filter = Within(query.Collections, query.Filter) };
-        var vector = await embedder.EmbedQueryAsync(asked.Text, ct);
         var degraded = new List<string>();
+        var vector = await EmbedAsync(asked.Text, degraded, ct);
         var (hits, isBehind, shared) = await ReadOwnAsync(owner, await RankAsync(owner, asked, vector, degraded, ct), asked, ct);
         if (isBehind)
             hits = await tail.MergeAsync(owner, asked, vector, hits, degraded, ct);
@@ -74,8 +74,8 @@ internal sealed class DocumentSearch(Database database, VectorIndex index, Passa
         if (grants.Count == 0)
             return new DocumentSearchResponse([], null);
         var asked = Prepared(query);
-        var vector = await embedder.EmbedQueryAsync(asked.Text, ct);
         var (hits, degraded) = (new List<DocumentHit>(), new List<string>());
+        var vector = await EmbedAsync(asked.Text, degraded, ct);
         foreach (var grant in grants)
             hits.AddRange(await ReadSharedAsync(grant, asked, vector, degraded, ct));
         return await BestAsync(asked, query, hits, degraded, ct);
@@ -87,6 +87,14 @@ internal sealed class DocumentSearch(Database database, VectorIndex index, Passa
         Text = query.Text.Length > MaxQueryCharacters ? query.Text[..MaxQueryCharacters] : query.Text,
         TopK = query.Rerank && rerank is not null ? query.TopK * RerankFactor : query.TopK,
     };
+
+    private async Task<ReadOnlyMemory<float>?> EmbedAsync(string text, List<string> degraded, CancellationToken ct)
+    {
+        var vector = await embedder.TryEmbedQueryAsync(text, ct);
+        if (vector is null)
+            degraded.Add(PassageEmbedder.Unavailable);
+        return vector;
+    }
 
     private async Task<DocumentSearchResponse> BestAsync(PassageQuery asked, PassageQuery query, List<DocumentHit> hits, List<string> degraded, CancellationToken ct)
     {
@@ -122,7 +130,7 @@ internal sealed class DocumentSearch(Database database, VectorIndex index, Passa
         ? filter
         : FilterExpression.AllOf(new FilterExpression.AnyOf(new FilterField(DocumentFields.Collection, []), [.. collections.Select(id => new FilterValue(id.ToString()))]), filter);
 
-    private async Task<IReadOnlyList<Ranked>> RankAsync(OwnerId owner, PassageQuery query, ReadOnlyMemory<float> vector, List<string> degraded, CancellationToken ct)
+    private async Task<IReadOnlyList<Ranked>> RankAsync(OwnerId owner, PassageQuery query, ReadOnlyMemory<float>? vector, List<string> degraded, CancellationToken ct)
     {
         var answer = await index.For(owner.Value).SearchAsync(
             new IndexQuery { Vector = vector, Text = query.Text, Filter = query.Filter, Limit = Math.Max(MinCandidates, query.TopK * 4) }, ct);
@@ -156,16 +164,26 @@ internal sealed class DocumentSearch(Database database, VectorIndex index, Passa
     }
 
     private async Task<List<DocumentHit>> ReadSharedAsync(
-        SharedCollections grant, PassageQuery query, ReadOnlyMemory<float> vector, List<string> degraded, CancellationToken ct)
+        SharedCollections grant, PassageQuery query, ReadOnlyMemory<float>? vector, List<string> degraded, CancellationToken ct)
     {
         var collections = query.Collections is null ? grant.Collections : [.. grant.Collections.Intersect(query.Collections)];
         if (collections.Count == 0)
             return [];
-        var ranked = await RankAsync(grant.Owner, query with { Filter = Within(collections, query.Filter) }, vector, degraded, ct);
+        var within = query with { Filter = Within(collections, query.Filter) };
+        var ranked = await RankAsync(grant.Owner, within, vector, degraded, ct);
         var wanted = ranked.Take(query.TopK * 2).ToDictionary(each => each.Candidate.Id);
         var batch = database.ForOwner(grant.Owner.Value).CreateBatch();
         batch.Add(ReadHits, [wanted.Keys.ToArray(), grant.Owner.Value, collections.Select(id => id.Value).ToArray()]);
-        return await batch.ReadAsync((reader, token) => ReadHitsAsync(reader, wanted, token), ct);
+        batch.Add(ChunkTail.IsBehind, [grant.Owner.Value]);
+        var (hits, isBehind) = await batch.ReadAsync(
+            async (reader, token) =>
+            {
+                var read = await ReadHitsAsync(reader, wanted, token);
+                await reader.NextResultAsync(token);
+                return (read, await reader.ReadAsync(token) && reader.GetBoolean(0));
+            },
+            ct);
+        return isBehind ? await tail.MergeAsync(grant.Owner, within, vector, hits, degraded, ct) : hits;
     }
 
     private static async Task<List<DocumentHit>> ReadHitsAsync(NpgsqlDataReader reader, Dictionary<Guid, Ranked> wanted, CancellationToken ct)

@@ -1,10 +1,13 @@
+using System.Text.Json;
+using AgentFlow.ApiService.Tasks;
 using AgentFlow.ServiceDefaults.Outbox;
 using AgentFlow.ServiceDefaults.Postgres;
+using AgentFlow.ServiceDefaults.Queue;
 
 namespace AgentFlow.ApiService.Documents;
 
 /// <summary>Gives live passages that lack an embedding of the configured model one, and tells the index.</summary>
-internal sealed class Reembedding(Database database, PassageEmbedder embedder, OutboxWorker outbox)
+internal sealed class Reembedding(Database database, PassageEmbedder embedder, OutboxWorker outbox, DurableQueue queue)
 {
     private const int BatchSize = 64;
 
@@ -14,6 +17,13 @@ internal sealed class Reembedding(Database database, PassageEmbedder embedder, O
         where c.owner_id = $1 and c.deleted_at is null
             and not exists (select from chunk_embeddings e where e.owner_id = c.owner_id and e.model = $2 and e.content_hash = c.content_hash)
         limit $3
+        """;
+
+    private const string OwnersMissing = """
+        select distinct c.owner_id from chunks c
+        join documents d on d.id = c.document_id and d.live_version = c.document_version
+        where c.deleted_at is null
+            and not exists (select from chunk_embeddings e where e.owner_id = c.owner_id and e.model = $1 and e.content_hash = c.content_hash)
         """;
 
     private const string Insert = """
@@ -29,6 +39,17 @@ internal sealed class Reembedding(Database database, PassageEmbedder embedder, O
         insert into index_outbox (entity_id, owner_id, version, op) select id, owner_id, index_version, 'upsert' from touched
         on conflict (entity_id) do update set version = excluded.version, op = excluded.op, attempts = 0, not_before = now()
         """;
+
+    /// <summary>
+    /// Gives every owner who has passages without a vector of the configured model a task: after the model was changed, or where a process with
+    /// another one still ingests. One task for each owner and model at a time, however many processes ask.
+    /// </summary>
+    public async Task EnqueueMissingAsync(CancellationToken ct)
+    {
+        var owners = await database.AsWorker().QueryAsync(OwnersMissing, [embedder.Space.Model], row => row.GetGuid(0), ct);
+        foreach (var owner in owners)
+            await queue.EnqueueAsync(new QueuedTask(owner, TaskKinds.Reembed, JsonElement.Parse("{}")) { DedupKey = embedder.Space.Model }, ct);
+    }
 
     /// <returns>How many passages were embedded; 0 when none lacks an embedding.</returns>
     public async Task<int> NextAsync(Guid ownerId, CancellationToken ct)
