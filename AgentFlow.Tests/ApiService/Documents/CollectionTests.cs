@@ -45,6 +45,27 @@ public sealed class CollectionTests(ApiHost host) : IClassFixture<ApiHost>
     }
 
     [Fact]
+    public async Task What_the_index_does_not_have_yet_is_found_by_the_member_as_by_the_owner()
+    {
+        await using var behind = await ApiHost.StartAsync(new() { ["Outbox:Enabled"] = "false" });
+        var (owner, member) = (await behind.RegisterAsync(), await behind.RegisterAsync());
+        var (mine, theirs) = (new DocumentClient(owner), new DocumentClient(member));
+        await mine.IngestAsync("first.txt", "The ferryman rows at ebb tide.");
+        Assert.Single(await mine.SearchAsync("ferryman"));
+        var shared = await mine.IngestAsync("shared.txt", "The lighthouse keeper polishes the lens at dusk.");
+        var collection = await CreateAsync(owner, "lights");
+        await PutAsync(owner, $"/api/collections/{collection.Id}/documents/{shared.Id}");
+        using var grant = await owner.Client.PostAsJsonAsync($"/api/collections/{collection.Id}/members", new CollectionMemberRequest(member.Id), ContractJson.Options, Ct);
+        Assert.Equal(HttpStatusCode.NoContent, grant.StatusCode);
+
+        Assert.Equal([shared.Id], (await theirs.SearchAsync("lighthouse keeper")).Select(hit => hit.DocumentId));
+        Assert.Empty(await theirs.SearchAsync("ferryman ebb tide"));
+        var filter = JsonElement.Parse($$"""{"collection": "{{collection.Id}}"}""");
+        Assert.Single((await mine.AnswerAsync(new DocumentSearchRequest { Query = "lighthouse keeper", Filter = filter })).Items);
+        Assert.Single((await theirs.AnswerAsync(new DocumentSearchRequest { Query = "lighthouse keeper", Filter = filter })).Items);
+    }
+
+    [Fact]
     public async Task Search_can_be_limited_to_a_collection_and_collections_are_named_once()
     {
         var owner = await host.RegisterAsync();

@@ -100,6 +100,52 @@ public sealed class DocumentEndpointsTests(ApiHost host) : IClassFixture<ApiHost
         known.Headers.IfNoneMatch.Add(whole.Headers.ETag!);
         using var unchanged = await client.Http.SendAsync(known, Ct);
         Assert.Equal(HttpStatusCode.NotModified, unchanged.StatusCode);
+        Assert.Equal((whole.Headers.ETag, 0), (unchanged.Headers.ETag, (await unchanged.Content.ReadAsByteArrayAsync(Ct)).Length));
+    }
+
+    [Theory]
+    [InlineData("Range", "bytes=-4", null, HttpStatusCode.PartialContent, "ghij", "bytes 6-9/10")]
+    [InlineData("Range", "bytes=7-", null, HttpStatusCode.PartialContent, "hij", "bytes 7-9/10")]
+    [InlineData("Range", "bytes=8-99", null, HttpStatusCode.PartialContent, "ij", "bytes 8-9/10")]
+    [InlineData("Range", "bytes=0-1", "current", HttpStatusCode.PartialContent, "ab", "bytes 0-1/10")]
+    [InlineData("Range", "bytes=0-1", "\"another\"", HttpStatusCode.OK, "abcdefghij", null)]
+    [InlineData("Range", "bytes=0-1,4-5", null, HttpStatusCode.OK, "abcdefghij", null)]
+    [InlineData("Range", "pages=1-2", null, HttpStatusCode.OK, "abcdefghij", null)]
+    [InlineData("If-None-Match", "*", null, HttpStatusCode.NotModified, "", null)]
+    [InlineData("If-None-Match", "W/current", null, HttpStatusCode.NotModified, "", null)]
+    [InlineData("If-None-Match", "\"another\", current", null, HttpStatusCode.NotModified, "", null)]
+    [InlineData("If-None-Match", "\"another\"", null, HttpStatusCode.OK, "abcdefghij", null)]
+    public async Task Content_answers_conditions_and_ranges_as_RFC_9110_has_it(string header, string value, string? ifRange, HttpStatusCode status, string body, string? range)
+    {
+        var client = await NewClientAsync();
+        var id = (await client.UploadAsync("ten.txt", "abcdefghij")).Id!.Value;
+        using var whole = await client.Http.GetAsync($"/api/documents/{id}/content", Ct);
+        var current = whole.Headers.ETag!.Tag;
+
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"/api/documents/{id}/content");
+        request.Headers.TryAddWithoutValidation(header, value.Replace("current", current, StringComparison.Ordinal));
+        if (ifRange is not null)
+            request.Headers.TryAddWithoutValidation("If-Range", ifRange.Replace("current", current, StringComparison.Ordinal));
+        using var answer = await client.Http.SendAsync(request, Ct);
+
+        Assert.Equal((status, body, range), (answer.StatusCode, await answer.Content.ReadAsStringAsync(Ct), answer.Content.Headers.ContentRange?.ToString()));
+        Assert.Equal(whole.Headers.ETag, answer.Headers.ETag);
+    }
+
+    [Fact]
+    public async Task Replaced_content_has_another_tag()
+    {
+        var client = await NewClientAsync();
+        var id = (await client.IngestAsync("a.txt", "The first edition.")).Id;
+        using var first = await client.Http.GetAsync($"/api/documents/{id}/content", Ct);
+        using var replaced = await client.Http.PutAsync($"/api/documents/{id}/content", DocumentClient.Form(("a.txt", "The second edition."u8.ToArray())), Ct);
+        Assert.Equal(HttpStatusCode.Accepted, replaced.StatusCode);
+
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"/api/documents/{id}/content");
+        request.Headers.IfNoneMatch.Add(first.Headers.ETag!);
+        using var second = await client.Http.SendAsync(request, Ct);
+        Assert.Equal((HttpStatusCode.OK, "The second edition."), (second.StatusCode, await second.Content.ReadAsStringAsync(Ct)));
+        Assert.NotEqual(first.Headers.ETag, second.Headers.ETag);
     }
 
     [Theory]
