@@ -13,9 +13,7 @@ internal sealed class MemoryBatches(MemoryIngestion ingestion, MemoryChanges cha
 
     internal async Task<IReadOnlyList<MemoryBatchResult>> RunAsync(MemoryCaller caller, MemoryBatch batch, Operation operation, CancellationToken ct)
     {
-        var count = (batch.Add?.Count ?? 0) + (batch.Update?.Count ?? 0) + (batch.Delete?.Count ?? 0);
-        if (count is 0 or > MaxEntries)
-            throw AddRequestRules.Invalid("add", $"A batch has 1 to {MaxEntries} entries; this one has {count}.");
+        var count = Check(batch);
         var results = new List<MemoryBatchResult>(count);
         foreach (var (request, index) in (batch.Add ?? []).Select((request, index) => (request, index)))
             results.Add(await TryAsync("add", index, () => AddAsync(caller, request, operation, index, ct)));
@@ -26,10 +24,24 @@ internal sealed class MemoryBatches(MemoryIngestion ingestion, MemoryChanges cha
         return results;
     }
 
-    private async Task<MemoryBatchResult> AddAsync(MemoryCaller caller, AddMemoryRequest request, Operation operation, int index, CancellationToken ct)
+    /// <returns>How many entries it has.</returns>
+    /// <exception cref="ProblemException">400: none, or too many.</exception>
+    internal static int Check(MemoryBatch batch)
+    {
+        var count = (batch.Add?.Count ?? 0) + (batch.Update?.Count ?? 0) + (batch.Delete?.Count ?? 0);
+        return count is > 0 and <= MaxEntries ? count : throw AddRequestRules.Invalid("add", $"A batch has 1 to {MaxEntries} entries; this one has {count}.");
+    }
+
+    /// <exception cref="ProblemException">400: what is asked for later can't be answered now.</exception>
+    internal static void CheckIsNow(AddMemoryRequest request)
     {
         if (request.Async)
             throw AddRequestRules.Invalid("async", "A batch is answered at once; leave async out.");
+    }
+
+    private async Task<MemoryBatchResult> AddAsync(MemoryCaller caller, AddMemoryRequest request, Operation operation, int index, CancellationToken ct)
+    {
+        CheckIsNow(request);
         var added = await ingestion.AddAsync(caller, request, operation with { MayRepeat = false }, ct);
         return new MemoryBatchResult { Action = "add", Index = index, Status = StatusCodes.Status201Created, Added = added };
     }
@@ -44,7 +56,7 @@ internal sealed class MemoryBatches(MemoryIngestion ingestion, MemoryChanges cha
             ? new MemoryBatchResult { Action = "delete", Index = 0, Status = StatusCodes.Status204NoContent }
             : throw NotFound();
 
-    private static async Task<MemoryBatchResult> TryAsync(string action, int index, Func<Task<MemoryBatchResult>> run)
+    internal static async Task<MemoryBatchResult> TryAsync(string action, int index, Func<Task<MemoryBatchResult>> run)
     {
         try
         {
@@ -56,5 +68,5 @@ internal sealed class MemoryBatches(MemoryIngestion ingestion, MemoryChanges cha
         }
     }
 
-    private static ProblemException NotFound() => new(StatusCodes.Status404NotFound, "not_found", "There is no such memory.");
+    internal static ProblemException NotFound() => new(StatusCodes.Status404NotFound, "not_found", "There is no such memory.");
 }

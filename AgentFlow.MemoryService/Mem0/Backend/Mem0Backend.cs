@@ -2,11 +2,13 @@ using System.Globalization;
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Memories;
 using AgentFlow.MemoryService.Access;
+using AgentFlow.MemoryService.Events;
 using AgentFlow.MemoryService.Ingestion;
 using AgentFlow.MemoryService.Memories;
 using AgentFlow.MemoryService.Search;
 using AgentFlow.ServiceDefaults.Idempotency;
 using AgentFlow.ServiceDefaults.Problems;
+using AgentFlow.ServiceDefaults.Queue;
 using AgentFlow.Retrieval.Filters;
 using Microsoft.AspNetCore.Http.HttpResults;
 
@@ -25,7 +27,7 @@ internal static class Mem0Backend
 
     internal static void AddMem0Backend(this WebApplicationBuilder builder)
     {
-        builder.Services.AddSingleton(Mem0BackendOptions.From(builder.Configuration)).AddSingleton<Mem0Api>().AddSingleton<Mem0Memories>();
+        builder.Services.AddSingleton(Mem0BackendOptions.From(builder.Configuration)).AddSingleton<Mem0Api>().AddSingleton<Mem0Memories>().AddSingleton<Mem0Batches>();
         builder.Services.AddHttpClient(Mem0Api.ClientName, client => client.Timeout = Mem0Api.Timeout);
     }
 
@@ -36,9 +38,11 @@ internal static class Mem0Backend
         reads.MapGet("/memories/{id}", GetAsync).WithName("GetMemory").WithSummary("One memory");
         reads.MapGet("/memories/{id}/history", HistoryAsync).WithName("MemoryHistory").WithSummary("What happened to a memory");
         reads.MapPost("/memories/search", SearchAsync).WithName("SearchMemories").WithSummary("Finds memories");
+        reads.MapGet("/events/{id:guid}", OperationAsync).WithName("MemoryOperation").WithSummary("How far an asynchronous add is, and what it stored");
         reads.MapPost("/context", ContextAsync).WithName("MemoryContext").WithSummary("The best memories as one block for a prompt");
         var writes = routes.MapGroup("/api/memories").RequireAuthorization(Policies.Write).WithTags("Memories at Mem0");
         writes.MapPost("/", AddAsync).WithIdempotency().WithName("AddMemories").WithSummary("Remembers what was said");
+        writes.MapPost("/batch", BatchAsync).WithIdempotency().WithName("BatchMemories").WithSummary("Adds, edits and deletes up to 1,000 memories; each entry has a result of its own");
         writes.MapPatch("/{id}", PatchAsync).WithIdempotency().WithName("EditMemory").WithSummary("Changes what is given");
         writes.MapDelete("/{id}", DeleteAsync).WithIdempotency().WithName("DeleteMemory").WithSummary("Deletes one memory");
         writes.MapDelete("/", DeleteSubjectAsync).WithIdempotency().WithName("DeleteMemories").WithSummary("Deletes every memory of a subject");
@@ -53,7 +57,7 @@ internal static class Mem0Backend
     {
         string[] missing =
         [
-            "/api/memories/batch", "/api/events/{**rest}", "/api/graph", "/api/review/{**rest}", "/api/export", "/api/import", "/api/subjects/erase",
+            "/api/events/{**rest}", "/api/graph", "/api/review/{**rest}", "/api/export", "/api/import", "/api/subjects/erase",
             "/v1/{**rest}", "/v2/{**rest}", "/v3/{**rest}", "/memories/{**rest}", "/search", "/entities/{**rest}", "/reset", "/configure/{**rest}", "/generate-instructions",
         ];
         string[] methods = ["GET", "POST", "PUT", "PATCH", "DELETE"];
@@ -62,8 +66,25 @@ internal static class Mem0Backend
                 .RequireAuthorization(Policies.Read).ExcludeFromDescription();
     }
 
-    private static async Task<Created<AddMemoryResponse>> AddAsync(AddMemoryRequest request, MemoryCaller caller, Mem0Memories memories, CancellationToken ct) =>
-        TypedResults.Created((string?)null, await memories.AddAsync(caller, request, ct));
+    private static async Task<Results<Created<AddMemoryResponse>, Accepted<PendingAddition>>> AddAsync(
+        AddMemoryRequest request, MemoryCaller caller, Mem0Memories memories, DurableQueue queue, HttpContext context, CancellationToken ct)
+    {
+        if (!request.Async)
+            return TypedResults.Created((string?)null, await memories.AddAsync(caller, request, ct));
+
+        // Behind an event of our own, not Mem0's: theirs tells whoever has the account's key, whose memories it was about or not.
+        memories.Check(caller, request);
+        var operation = Operation.Of(context);
+        if (!operation.MayRepeat || await queue.GetAsync(caller.OwnerId, operation.Id, ct) is null)
+            await queue.EnqueueAsync(AddMemoriesTask.Make(caller, request, operation.Id), ct);
+        return TypedResults.Accepted($"/api/events/{operation.Id:D}", new PendingAddition(operation.Id, "pending"));
+    }
+
+    private static async Task<Results<Ok<MemoryOperation>, ProblemHttpResult>> OperationAsync(Guid id, MemoryCaller caller, EventReader events, CancellationToken ct) =>
+        await events.OperationAsync(caller, id, ct) is { } operation ? TypedResults.Ok(operation) : Problem.NotFound("event");
+
+    private static async Task<Ok<Page<MemoryBatchResult>>> BatchAsync(MemoryBatch batch, MemoryCaller caller, Mem0Batches batches, CancellationToken ct) =>
+        TypedResults.Ok(new Page<MemoryBatchResult>(await batches.RunAsync(caller, batch, ct)));
 
     private static async Task<Ok<SearchMemoriesResponse>> SearchAsync(SearchMemoriesRequest request, MemoryCaller caller, Mem0Memories memories, CancellationToken ct)
     {

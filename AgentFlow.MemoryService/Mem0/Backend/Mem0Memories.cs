@@ -19,12 +19,23 @@ internal sealed class Mem0Memories(Mem0Api api, IOptions<MemoryOptions> options,
 {
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(250);
 
-    /// <exception cref="ProblemException">Mem0 refuses, has nothing like it, or is not there.</exception>
-    internal async Task<AddMemoryResponse> AddAsync(MemoryCaller caller, AddMemoryRequest request, CancellationToken ct)
+    /// <summary>Code of the problem that an extraction takes Mem0 longer than we wait.</summary>
+    internal const string Pending = "mem0_pending";
+
+    /// <returns>The subjects that it is about.</returns>
+    /// <exception cref="ProblemException">The request is not in order, or Mem0 has nothing like it.</exception>
+    internal MemoryScope Check(MemoryCaller caller, AddMemoryRequest request)
     {
         var scope = caller.Bind(new MemoryScope { UserId = request.UserId, AgentId = request.AgentId, SessionId = request.SessionId, AppId = request.AppId });
         AddRequestRules.Check(request, scope, options.Value, time.GetUtcNow());
         RefuseWhatIsNotThere(request);
+        return scope;
+    }
+
+    /// <exception cref="ProblemException">Mem0 refuses, has nothing like it, or is not there.</exception>
+    internal async Task<AddMemoryResponse> AddAsync(MemoryCaller caller, AddMemoryRequest request, CancellationToken ct)
+    {
+        var scope = Check(caller, request);
         var body = new JsonObject
         {
             ["messages"] = new JsonArray([.. Said(request).Select(message => new JsonObject { ["role"] = message.Role, ["content"] = message.Content })]),
@@ -98,9 +109,7 @@ internal sealed class Mem0Memories(Mem0Api api, IOptions<MemoryOptions> options,
 
     internal async Task<MemoryRow?> PatchAsync(MemoryCaller caller, MemoryId id, MemoryPatch patch, CancellationToken ct)
     {
-        MemoryChanges.Check(patch, options.Value);
-        if (patch.Categories is not null)
-            throw Mem0Backend.NotThere("Setting categories");
+        Check(patch);
         if (await FindAsync(caller, id, ct) is null)
             return null;
         var body = new JsonObject();
@@ -113,6 +122,32 @@ internal sealed class Mem0Memories(Mem0Api api, IOptions<MemoryOptions> options,
         else if (patch.ExpiresAt is { } expiry)
             body["expiration_date"] = LastDay(expiry);
         return await api.SendAsync(HttpMethod.Put, $"v1/memories/{id}/", body, ct) is null ? null : await FindAsync(caller, id, ct);
+    }
+
+    /// <exception cref="ProblemException">The patch is not in order, or Mem0 has nothing like it.</exception>
+    internal void Check(MemoryPatch patch)
+    {
+        MemoryChanges.Check(patch, options.Value);
+        if (patch.Categories is not null)
+            throw Mem0Backend.NotThere("Setting categories");
+    }
+
+    /// <summary>New texts and metadata for memories that are known to be the caller's, in one call.</summary>
+    internal Task EditAllAsync(IEnumerable<MemoryBatchEdit> edits, CancellationToken ct) =>
+        api.SendAsync(HttpMethod.Put, "v1/batch/", new JsonObject { ["memories"] = new JsonArray([.. edits.Select(ToEntry)]) }, ct);
+
+    /// <summary>The same for deletions.</summary>
+    internal Task DeleteAllAsync(IEnumerable<MemoryId> ids, CancellationToken ct) => api.SendAsync(
+        HttpMethod.Delete, "v1/batch/", new JsonObject { ["memories"] = new JsonArray([.. ids.Select(id => new JsonObject { ["memory_id"] = id.ToString() })]) }, ct);
+
+    private static JsonObject ToEntry(MemoryBatchEdit edit)
+    {
+        var entry = new JsonObject { ["memory_id"] = edit.Id.ToString() };
+        if (edit.Patch.Text is { } text)
+            entry["text"] = text;
+        if (edit.Patch.Metadata is { ValueKind: JsonValueKind.Object } metadata)
+            entry["metadata"] = JsonNode.Parse(metadata.GetRawText());
+        return entry;
     }
 
     internal async Task<bool> DeleteAsync(MemoryCaller caller, MemoryId id, CancellationToken ct) =>
@@ -133,7 +168,6 @@ internal sealed class Mem0Memories(Mem0Api api, IOptions<MemoryOptions> options,
         var what = request switch
         {
             { DryRun: true } => "dryRun",
-            { Async: true } => "async",
             { Kind: not MemoryKind.Fact } => "kind",
             { Source: not null } => "source",
             { Trust: not null } => "trust",
@@ -165,7 +199,7 @@ internal sealed class Mem0Memories(Mem0Api api, IOptions<MemoryOptions> options,
             }
         }
 
-        throw new ProblemException(StatusCodes.Status503ServiceUnavailable, "mem0_pending", "Mem0 is still extracting; what it finds is stored later.");
+        throw new ProblemException(StatusCodes.Status503ServiceUnavailable, Pending, "Mem0 is still extracting; what it finds is stored later.");
     }
 
     private static MemoryRow? Mine(MemoryCaller caller, JsonObject memory)

@@ -65,6 +65,59 @@ public sealed class Mem0BackendTests(Mem0BackendFixture fixture) : IClassFixture
     }
 
     [Fact]
+    public async Task A_batch_is_carried_out_at_Mem0_entry_by_entry_and_touches_nobody_elses()
+    {
+        using var client = await fixture.Host.ClientAsync();
+        using var other = await fixture.Host.ClientAsync();
+        var foreign = (await other.AddVerbatimAsync("Somebody else's")).Items.Single().Id;
+        var (kept, edited, dated, gone) = (await AddAsync("kept"), await AddAsync("edited"), await AddAsync("dated"), await AddAsync("gone"));
+
+        var results = await BatchAsync(client, new MemoryBatch
+        {
+            Add = [new AddMemoryRequest { Text = "added", UserId = "u", Infer = false }, new AddMemoryRequest { Text = "x", UserId = "u", Kind = MemoryKind.Procedure }, new AddMemoryRequest { Text = "x", UserId = "u", Async = true }],
+            Update =
+            [
+                new MemoryBatchEdit(edited, new MemoryPatch { Text = "edited now", Metadata = JsonElement.Parse("""{"n":1}""") }),
+                new MemoryBatchEdit(foreign, new MemoryPatch { Text = "mine" }),
+                new MemoryBatchEdit(dated, new MemoryPatch { ExpiresAt = new DateTimeOffset(2031, 1, 1, 0, 0, 0, TimeSpan.Zero) }),
+                new MemoryBatchEdit(kept, new MemoryPatch { Categories = ["c"] }),
+            ],
+            Delete = [gone, foreign, gone],
+        });
+
+        Assert.Equal(
+            [("add", 0, 201, null), ("add", 1, 501, "not_at_mem0"), ("add", 2, 400, "invalid_request"),
+             ("update", 0, 200, null), ("update", 1, 404, "not_found"), ("update", 2, 200, null), ("update", 3, 501, "not_at_mem0"),
+             ("delete", 0, 204, null), ("delete", 1, 404, "not_found"), ("delete", 2, 404, "not_found")],
+            results.Select(result => (result.Action, result.Index, result.Status, result.Code)));
+        Assert.Equal(("edited now", 2031), (results[3].Updated!.Text, results[5].Updated!.ExpiresAt!.Value.Year));
+        Assert.Equal(["added", "dated", "edited now", "kept"], (await client.ListAsync("?userId=u")).Items.Select(item => item.Text).Order(StringComparer.Ordinal));
+        Assert.Equal("Somebody else's", (await other.ListAsync("?userId=u")).Items.Single().Text);
+        Assert.Equal((400, "invalid_request"), await client.PostTextAsync("/api/memories/batch", "{}").RefusalAsync());
+
+        async Task<MemoryId> AddAsync(string text) => (await client.AddVerbatimAsync(text)).Items.Single().Id;
+    }
+
+    [Fact]
+    public async Task An_add_that_nobody_waits_for_is_told_by_an_event_of_its_owner()
+    {
+        using var client = await fixture.Host.ClientAsync();
+        using var other = await fixture.Host.ClientAsync();
+        using var accepted = await client.PostTextAsync("/api/memories", """{"text":"The kiln is lit on Mondays","userId":"u","infer":false,"async":true}""");
+        Assert.Equal(HttpStatusCode.Accepted, accepted.StatusCode);
+        var address = accepted.Headers.Location!.ToString();
+
+        var operation = await Patience.UntilAsync(async () => await MemoryCalls.ReadAsync<MemoryOperation>(await client.GetAsync(address, Ct)), state => state.Status is not ("pending" or "running"), "the add");
+        Assert.Equal(("succeeded", "The kiln is lit on Mondays"), (operation.Status, operation.Result?.Items.Single().Text));
+        Assert.Equal([operation.Result!.Items.Single().Id], (await client.ListAsync("?userId=u")).Items.Select(item => item.Id));
+        Assert.Equal((404, "not_found"), await other.GetAsync(address, Ct).RefusalAsync());
+        Assert.Equal((501, "not_at_mem0"), await client.PostTextAsync("/api/memories", """{"text":"x","userId":"u","async":true,"source":"s"}""").RefusalAsync());
+    }
+
+    private static async Task<IReadOnlyList<MemoryBatchResult>> BatchAsync(HttpClient client, MemoryBatch batch) =>
+        (await MemoryCalls.ReadAsync<Page<MemoryBatchResult>>(await client.PostAsJsonAsync("/api/memories/batch", batch, ContractJson.Options, Ct))).Items;
+
+    [Fact]
     public async Task Pages_follow_each_other_and_a_context_is_one_block()
     {
         using var client = await fixture.Host.ClientAsync();
@@ -102,6 +155,7 @@ public sealed class Mem0BackendTests(Mem0BackendFixture fixture) : IClassFixture
     [InlineData("POST", "/api/memories", """{"text":"x","userId":"u","dryRun":true}""")]
     [InlineData("GET", "/api/memories?userId=u&superseded=true", null)]
     [InlineData("GET", "/api/review", null)]
+    [InlineData("GET", "/api/events", null)]
     [InlineData("POST", "/api/subjects/erase", """{"userId":"u"}""")]
     [InlineData("GET", "/api/graph?userId=u", null)]
     [InlineData("GET", "/v1/ping/", null)]
