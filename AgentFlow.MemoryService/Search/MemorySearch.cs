@@ -58,6 +58,9 @@ internal sealed class MemorySearch(
 
     private const int MaxCandidates = 1_000;
 
+    /// <summary>The index is asked again while it turns out to be behind; each time it was told before, so only changes made meanwhile are left.</summary>
+    private const int MaxAsked = 4;
+
     private readonly RankWeights _weights = RankWeights.For(space);
 
     internal async Task<MemoryFindings> FindAsync(Guid ownerId, MemoryQuery query, CancellationToken ct)
@@ -99,24 +102,27 @@ internal sealed class MemorySearch(
             var exact = writes.IsInProcess || answer.Degraded is not null;
             var ranked = Rank(query, answer.Hits, named);
             var joined = await rows.JoinAsync(ownerId, ranked.Take(Ahead(query)).Select(one => one.Candidate.Id), exact, ct);
-            if (joined.Tail.Count > 0)
-            {
-                await writes.CatchUpAsync(ownerId, joined.Tail, ct);
-                if (joined.Horizon is { } caughtUp)
-                    truth.Advance(ownerId, caughtUp);
-                if (asked == 1)
-                    continue;
-            }
-            else if (joined.Horizon is { } horizon)
-            {
+            var behind = Behind(answer.Hits, joined);
+            if (behind.Count > 0)
+                await writes.CatchUpAsync(ownerId, behind, ct);
+            if (joined.Horizon is { } horizon)
                 truth.Advance(ownerId, horizon);
-            }
-
+            if (behind.Count > 0 && asked < MaxAsked)
+                continue;
             if (answer.Degraded is { } reason)
                 degraded.Add(reason);
             var found = await ConfirmAsync(ownerId, query, answer.Hits, ranked, joined.Rows, now, ct);
             return new Candidates(answer.Hits, ranked, found);
         }
+    }
+
+    /// <summary>What the index has not seen, and living memories that it gave in an older version: they got a new one between the question and the join.</summary>
+    private static List<Guid> Behind(IReadOnlyList<IndexHit> hits, CandidateRows.Joined joined)
+    {
+        var versions = hits.ToDictionary(hit => hit.Id, hit => hit.Version);
+        return [.. joined.Tail.Union(joined.Rows
+            .Where(row => row.Status == MemoryStatus.Active && versions.TryGetValue(row.Id.Value, out var version) && version < row.Version)
+            .Select(row => row.Id.Value))];
     }
 
     /// <summary>Joins further candidates while too few of those before were still there.</summary>

@@ -37,6 +37,21 @@ public sealed class QdrantMemoryTests
         Assert.Contains("The invoice number is INV-2041_b", Texts(await Patience.UntilAsync(() => SearchAsync(client, "inv-2041_b"), found => found.Degraded is null && found.Items.Count > 0, "the rebuilt index")));
     }
 
+    [Fact]
+    public async Task A_memory_that_got_a_new_version_behind_Qdrants_back_is_found_by_the_search_that_notices()
+    {
+        Assert.SkipWhen(QdrantServer.FindBinary() is null, QdrantServer.Missing);
+        await using var qdrant = await QdrantServer.StartAsync();
+        await using var host = await MemoryHost.StartAsync(settings: [("ConnectionStrings:qdrant_http", qdrant.ConnectionString), ("Memory:Upkeep:SweepInterval", "01:00:00")]);
+        using var client = await host.ClientAsync();
+        await AddAsync(client, "Ana moved to Lisbon");
+        await Patience.UntilAsync(() => SearchAsync(client, "Lisbon"), found => found.Degraded is null && found.Items.Count == 1, "Ana through Qdrant");
+
+        Assert.Equal(1, await host.Get<AgentFlow.ServiceDefaults.Postgres.Database>().AsWorker().ExecuteAsync("update memories set version = version + 1, changed_xid = pg_current_xact_id()", [], Ct));
+        var found = await SearchAsync(client, "Lisbon");
+        Assert.Equal((2, null), (Assert.Single(found.Items).Version, found.Degraded));
+    }
+
     private static async Task AddAsync(HttpClient client, string text)
     {
         using var response = await client.PostAsJsonAsync("/api/memories", new { text, userId = "u", infer = false }, ContractJson.Options, Ct);
