@@ -14,9 +14,25 @@ public sealed class QdrantException : Exception
     public HttpStatusCode? Status { get; }
 }
 
-/// <summary>Requests over Qdrant's REST API. Every failure, silence included, becomes a <see cref="QdrantException"/>. Thread-safe.</summary>
+/// <summary>
+/// Requests over Qdrant's REST API. Every failure, silence and an answer of another form included, becomes a <see cref="QdrantException"/>. Thread-safe.
+/// </summary>
 internal sealed class QdrantClient(HttpClient http, QdrantOptions options)
 {
+    /// <summary>The same, and reads what it needs of the <c>result</c>.</summary>
+    public async Task<T> SendAsync<T>(HttpMethod method, string path, Action<Utf8JsonWriter>? write, Func<JsonElement, T> read, CancellationToken ct)
+    {
+        var result = await SendAsync(method, path, write, ct);
+        try
+        {
+            return read(result);
+        }
+        catch (Exception error) when (error is KeyNotFoundException or InvalidOperationException or FormatException)
+        {
+            throw new QdrantException($"Qdrant's answer to {method} {path} has another form: {error.Message}", status: null, error);
+        }
+    }
+
     /// <summary>Sends a body that <paramref name="write"/> writes and returns the answer's <c>result</c>.</summary>
     public async Task<JsonElement> SendAsync(HttpMethod method, string path, Action<Utf8JsonWriter>? write, CancellationToken ct)
     {
@@ -34,7 +50,9 @@ internal sealed class QdrantClient(HttpClient http, QdrantOptions options)
             if (!response.IsSuccessStatusCode)
                 throw new QdrantException($"Qdrant answered {(int)response.StatusCode} to {method} {path}: {ErrorOf(bytes)}", response.StatusCode);
             using var document = JsonDocument.Parse(bytes);
-            return document.RootElement.TryGetProperty("result", out var result) ? result.Clone() : default;
+            return document.RootElement is { ValueKind: JsonValueKind.Object } root && root.TryGetProperty("result", out var result)
+                ? result.Clone()
+                : throw new QdrantException($"Qdrant's answer to {method} {path} holds no result.");
         }
         catch (OperationCanceledException error) when (!ct.IsCancellationRequested)
         {

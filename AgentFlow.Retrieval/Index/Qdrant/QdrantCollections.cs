@@ -32,17 +32,14 @@ internal sealed class QdrantCollections(QdrantClient client, QdrantOptions optio
     }
 
     /// <summary>The one that serves searches, or null.</summary>
-    public async Task<string?> CurrentAsync(CancellationToken ct)
-    {
-        var aliases = await client.SendAsync(HttpMethod.Get, "/aliases", write: null, ct);
-        foreach (var alias in aliases.GetProperty("aliases").EnumerateArray())
-        {
-            if (alias.GetProperty("alias_name").GetString() == Alias)
-                return alias.GetProperty("collection_name").GetString();
-        }
-
-        return null;
-    }
+    public Task<string?> CurrentAsync(CancellationToken ct) => client.SendAsync(
+        HttpMethod.Get,
+        "/aliases",
+        write: null,
+        result => result.GetProperty("aliases").EnumerateArray()
+            .Where(alias => alias.GetProperty("alias_name").GetString() == Alias)
+            .Select(alias => alias.GetProperty("collection_name").GetString()).FirstOrDefault(),
+        ct);
 
     /// <summary>An empty collection beside the others, which gets all writes from now on.</summary>
     public async Task<string> CreateNextAsync(CancellationToken ct)
@@ -85,8 +82,7 @@ internal sealed class QdrantCollections(QdrantClient client, QdrantOptions optio
     /// <summary>Drops what other embedding models left; nobody writes there any more, not even an erasure.</summary>
     public async Task DropOtherSpacesAsync(CancellationToken ct)
     {
-        var result = await client.SendAsync(HttpMethod.Get, "/collections", write: null, ct);
-        foreach (var name in result.GetProperty("collections").EnumerateArray().Select(each => each.GetProperty("name").GetString()!))
+        foreach (var name in await NamesAsync(ct))
         {
             if (name.StartsWith(options.Name + ".", StringComparison.Ordinal) && !name.StartsWith(Alias + ".", StringComparison.Ordinal))
                 await DropAsync(name, ct);
@@ -101,12 +97,17 @@ internal sealed class QdrantCollections(QdrantClient client, QdrantOptions optio
 
     public async Task<List<string>> ListAsync(CancellationToken ct)
     {
-        var result = await client.SendAsync(HttpMethod.Get, "/collections", write: null, ct);
-        return [.. result.GetProperty("collections").EnumerateArray()
-            .Select(each => each.GetProperty("name").GetString()!)
+        return [.. (await NamesAsync(ct))
             .Where(name => name.Length > Alias.Length + 1 && name.StartsWith(Alias + ".", StringComparison.Ordinal) && name.AsSpan(Alias.Length + 1).IndexOfAnyExceptInRange('0', '9') < 0)
             .Order(StringComparer.Ordinal)];
     }
+
+    private Task<List<string>> NamesAsync(CancellationToken ct) => client.SendAsync(
+        HttpMethod.Get,
+        "/collections",
+        write: null,
+        result => result.GetProperty("collections").EnumerateArray().Select(each => each.GetProperty("name").GetString() ?? string.Empty).ToList(),
+        ct);
 
     private async Task<string> CreateAsync(int number, CancellationToken ct)
     {

@@ -98,9 +98,14 @@ internal sealed class QdrantIndex(HttpClient http, QdrantOptions options, Embedd
         do
         {
             var from = offset;
-            var page = await _client.SendAsync(HttpMethod.Post, $"/collections/{collection}/points/scroll", writer => WriteScroll(writer, from), ct);
-            yield return [.. page.GetProperty("points").EnumerateArray().Select(ReadEntry)];
-            offset = page.GetProperty("next_page_offset").GetString();
+            var (entries, next) = await _client.SendAsync(
+                HttpMethod.Post,
+                $"/collections/{collection}/points/scroll",
+                writer => WriteScroll(writer, from),
+                page => (page.GetProperty("points").EnumerateArray().Select(ReadEntry).ToList(), page.GetProperty("next_page_offset").GetString()),
+                ct);
+            yield return entries;
+            offset = next;
         }
         while (offset is not null);
     }

@@ -46,12 +46,17 @@ internal sealed class QdrantSearch(QdrantClient client, string collection, Guid 
     {
         if (_vector is null && _terms.Count == 0)
             return [];
-        var results = await client.SendAsync(HttpMethod.Post, $"/collections/{collection}/points/query/batch", writer => WriteBatch(writer, limit, further), ct);
+        return await client.SendAsync(
+            HttpMethod.Post, $"/collections/{collection}/points/query/batch", writer => WriteBatch(writer, limit, further), results => Read(results, isFirst: further is null), ct);
+    }
+
+    private List<List<Guid>> Read(JsonElement results, bool isFirst)
+    {
         var ways = new List<List<Guid>>();
         foreach (var result in results.EnumerateArray())
         {
             var isDense = ways.Count == 0 && _vector is not null;
-            ways.Add([.. result.GetProperty("points").EnumerateArray().Select(point => Note(point, isDense, isHit: further is null))]);
+            ways.Add([.. result.GetProperty("points").EnumerateArray().Select(point => Note(point, isDense, isHit: isFirst))]);
         }
 
         return ways;
