@@ -18,7 +18,6 @@ namespace AgentFlow.Tests.EndToEnd;
 /// Texts that try to run a script or to reach another host, in every place where the Web shows a text, in Chromium: its network log holds
 /// no request to anybody else, and no script of theirs has run.
 /// </summary>
-[Collection(EndToEndCollection.Name)]
 public sealed partial class HostileContentTests : IAsyncLifetime
 {
     private const int InOneMessage = 60;

@@ -10,7 +10,6 @@ namespace AgentFlow.Tests.EndToEnd;
 /// The front end in a real browser: every page opens and is accessible, the keyboard is enough, and no interruption loses a word. Figures are
 /// measured by <see cref="WebFigures"/>.
 /// </summary>
-[Collection(EndToEndCollection.Name)]
 public sealed partial class WebPagesTests(WebSite site) : IClassFixture<WebSite>
 {
     /// <summary>Bytes to the browser for one streamed word.</summary>
