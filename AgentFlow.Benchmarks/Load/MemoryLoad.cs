@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net.Http.Headers;
 using System.Text;
+using System.Text.Json;
 using AgentFlow.Contracts.Memories;
 using AgentFlow.MemoryService;
 using AgentFlow.MemoryService.Access;
@@ -51,6 +52,7 @@ internal static class MemoryLoad
         var run = new Runner(postgres);
         var failed = 0;
         await run.ManyAsync(Clients, Memories, i => AddAsync(http, i, ct));
+        await WholeAsync(http, ct);
         await run.ManyAsync(1, WarmUp, i => SearchAsync(http, i, ct));
         var search = await run.ManyAsync(1, Serial, i => SearchAsync(http, i, ct));
         failed += Report(qdrant is null ? "search, one at a time" : "search with Qdrant, one at a time", search, qdrant is null ? (2, 5) : (5, 12), null);
@@ -60,6 +62,21 @@ internal static class MemoryLoad
         failed += Report($"verbatim add, {Clients} in parallel", await run.ManyAsync(Clients, Parallel, i => AddAsync(http, 20_000 + i, ct)), null, 2_500);
         await app.StopAsync(CancellationToken.None);
         return failed;
+    }
+
+    /// <summary>Until the index says that nothing stands in for it: Qdrant is compared with the rows before it is asked.</summary>
+    private static async Task WholeAsync(HttpClient http, CancellationToken ct)
+    {
+        while (true)
+        {
+            using var body = Body("""{"query":"garden","filter":{"userId":"load"}}""");
+            using var response = await http.PostAsync(new Uri("/api/memories/search", UriKind.Relative), body, ct);
+            response.EnsureSuccessStatusCode();
+            var answer = JsonElement.Parse(await response.Content.ReadAsStringAsync(ct));
+            if (!answer.TryGetProperty("degraded", out var degraded) || degraded.ValueKind is JsonValueKind.Null)
+                return;
+            await Task.Delay(100, ct);
+        }
     }
 
     private static IEnumerable<KeyValuePair<string, string?>> Settings(string connection, string? qdrant) =>
