@@ -112,6 +112,7 @@ public sealed partial class WebPagesTests(WebSite site) : IClassFixture<WebSite>
         await TabToAsync(page, "a[href='/documents']");
         await page.Keyboard.PressAsync("Enter");
         await Expect(page.GetByTestId("document-upload")).ToBeEnabledAsync();
+        Assert.Equal("H1", await page.EvaluateAsync<string>("() => document.activeElement.tagName"));
         await TabToAsync(page, "[data-testid=document-upload]");
         var chooser = await page.RunAndWaitForFileChooserAsync(() => page.Keyboard.PressAsync("Space"));
         await chooser.SetFilesAsync(site.File("bees-of-grace.txt", Bees));

@@ -109,6 +109,24 @@
     if (first) { first.dataset.focused = ""; first.focus(); }
   };
 
+  // ---- a new page is announced by its heading, unless the person is somewhere else already ----
+  let path = location.pathname;
+  let left = null;
+  let heading = find("h1");
+  const arrive = () => {
+    if (path !== location.pathname) {
+      path = location.pathname;
+      left = document.activeElement?.matches("a, body") ? document.activeElement : null;
+    }
+    const next = find("h1");
+    if (next === heading) return;
+    heading = next;
+    if (!next || !left || (document.activeElement !== left && document.activeElement !== document.body)) return;
+    left = null;
+    next.tabIndex = -1;
+    next.focus({ preventScroll: true });
+  };
+
   // ---- drafts: kept per conversation until they are sent ----
   let draftKey = null;
   const drafts = () => {
@@ -131,7 +149,7 @@
     if (box) { localStorage.removeItem("draft:" + box.dataset.draft); follows = true; }
   }, true);
 
-  new MutationObserver(() => { settle(); localise(); reveal(); drafts(); carried(); earlier(); }).observe(document, { childList: true, subtree: true, characterData: true });
+  new MutationObserver(() => { settle(); localise(); reveal(); arrive(); drafts(); carried(); earlier(); }).observe(document, { childList: true, subtree: true, characterData: true });
 
   // ---- "ask about this": a pill at a selection in anything quotable; the text goes to the page's own receiver, or with the reader to the chat ----
   const limit = 20000;
