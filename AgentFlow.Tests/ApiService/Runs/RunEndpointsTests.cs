@@ -9,33 +9,18 @@ using Microsoft.Extensions.Logging;
 
 namespace AgentFlow.Tests.ApiService.Runs;
 
-public sealed class RunEndpointsTests : IAsyncLifetime
+public sealed class RunEndpointsTests() : OneHostTests(("Runs:KeepAlive", "00:00:00.2"), ("Runs:FirstByteHold", "00:00:10"))
 {
-    private readonly TaskCompletionSource _goOn = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private string _database = string.Empty;
-    private RunsHost _host = null!;
-    private AgentRun _agent = TestAgents.EchoAsync;
-
-    private static CancellationToken Ct => TestContext.Current.CancellationToken;
-
-    public async ValueTask InitializeAsync()
-    {
-        _database = await PostgresCluster.Shared.CreateDatabaseAsync();
-        _host = await RunsHost.StartAsync(_database, (run, writer, ct) => _agent(run, writer, ct), ("Runs:KeepAlive", "00:00:00.2"), ("Runs:FirstByteHold", "00:00:10"));
-    }
-
-    public ValueTask DisposeAsync() => _host.DisposeAsync();
-
     [Fact]
     public async Task A_stream_resumes_at_every_event_on_any_replica()
     {
-        var all = await _host.ChatToEndAsync(new() { Message = "a b c d e f g h" });
-        await using var other = await RunsHost.StartAsync(_database, TestAgents.EchoAsync);
-        using var elsewhere = other.ClientOf(_host.Owner);
+        var all = await Host.ChatToEndAsync(new() { Message = "a b c d e f g h" });
+        await using var other = await RunsHost.StartAsync(Database, TestAgents.EchoAsync);
+        using var elsewhere = other.ClientOf(Host.Owner);
 
         for (var seq = 0; seq < all.Count; seq++)
         {
-            using var here = await RunsHost.EventsAsync(_host.Client, all[0].RunId, seq == 0 ? null : all[seq - 1].Id);
+            using var here = await RunsHost.EventsAsync(Host.Client, all[0].RunId, seq == 0 ? null : all[seq - 1].Id);
             using var there = await RunsHost.EventsAsync(elsewhere, all[0].RunId, query: $"?after={seq}");
             Assert.Equal(all[seq..], await SseEvent.ReadAllAsync(here));
             Assert.Equal(all[seq..], await SseEvent.ReadAllAsync(there));
@@ -45,12 +30,12 @@ public sealed class RunEndpointsTests : IAsyncLifetime
     [Fact]
     public async Task Places_that_are_not_in_the_log_are_refused()
     {
-        var all = await _host.ChatToEndAsync(new() { Message = "a" });
+        var all = await Host.ChatToEndAsync(new() { Message = "a" });
         var run = all[0].RunId;
 
         async Task<HttpStatusCode> AskAsync(string? lastEventId, string query = "", RunId? id = null)
         {
-            using var response = await RunsHost.EventsAsync(_host.Client, id ?? run, lastEventId, query);
+            using var response = await RunsHost.EventsAsync(Host.Client, id ?? run, lastEventId, query);
             return response.StatusCode;
         }
 
@@ -62,7 +47,7 @@ public sealed class RunEndpointsTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.BadRequest, await AskAsync("7"));
         Assert.Equal(HttpStatusCode.BadRequest, await AskAsync(null, "?after=x"));
         Assert.Equal(HttpStatusCode.NotFound, await AskAsync(null, id: RunId.New()));
-        using var stranger = _host.ClientOf(OwnerId.New());
+        using var stranger = Host.ClientOf(OwnerId.New());
         using var foreign = await RunsHost.EventsAsync(stranger, run);
         Assert.Equal(HttpStatusCode.NotFound, foreign.StatusCode);
     }
@@ -70,10 +55,10 @@ public sealed class RunEndpointsTests : IAsyncLifetime
     [Fact]
     public async Task A_log_past_its_retention_is_410_and_the_messages_stay()
     {
-        var all = await _host.ChatToEndAsync(new() { Message = "a" });
-        await Sql.ExecuteAsync(_database, "update agentflow_api.runs set log_expired = true");
+        var all = await Host.ChatToEndAsync(new() { Message = "a" });
+        await Sql.ExecuteAsync(Database, "update agentflow_api.runs set log_expired = true");
 
-        using var response = await RunsHost.EventsAsync(_host.Client, all[0].RunId);
+        using var response = await RunsHost.EventsAsync(Host.Client, all[0].RunId);
 
         Assert.Equal(HttpStatusCode.Gone, response.StatusCode);
         Assert.Equal(2, (await HistoryAsync(all)).Count);
@@ -82,29 +67,29 @@ public sealed class RunEndpointsTests : IAsyncLifetime
     [Fact]
     public async Task Cancel_stops_the_agent_and_keeps_what_it_had_said()
     {
-        _agent = TestAgents.Paused(_goOn.Task);
-        using var response = await RunsHost.ChatAsync(_host.Client, new() { Message = "a" });
+        Agent = TestAgents.Paused(GoOn.Task);
+        using var response = await RunsHost.ChatAsync(Host.Client, new() { Message = "a" });
         var events = SseEvent.ReadAsync(response).GetAsyncEnumerator(Ct);
         await ReadUntilAsync(events, "message.delta");
 
-        using var cancel = await _host.Client.PostAsync($"/api/runs/{events.Current.RunId}/cancel", null, Ct);
+        using var cancel = await Host.Client.PostAsync($"/api/runs/{events.Current.RunId}/cancel", null, Ct);
         await ReadUntilAsync(events, "run.cancelled");
-        using var again = await _host.Client.PostAsync($"/api/runs/{events.Current.RunId}/cancel", null, Ct);
+        using var again = await Host.Client.PostAsync($"/api/runs/{events.Current.RunId}/cancel", null, Ct);
 
         Assert.Equal(RunStatus.Cancelled, (await cancel.Content.ReadFromJsonAsync<RunState>(ContractJson.Options, Ct))!.Status);
         Assert.Equal("one ", Assert.IsType<RunCancelled>(events.Current.Parsed).Text);
         Assert.Equal(HttpStatusCode.OK, again.StatusCode);
         Assert.Equal(("one ", RunStatus.Cancelled), (await HistoryAsync([events.Current]))[^1] switch { var m => (m.Content, m.Status) });
-        Assert.Empty(_host.Logs.At(LogLevel.Error));
+        Assert.Empty(Host.Logs.At(LogLevel.Error));
     }
 
     [Fact]
     public async Task A_run_is_followed_and_cancelled_from_another_replica()
     {
-        _agent = TestAgents.Paused(_goOn.Task);
-        await using var other = await RunsHost.StartAsync(_database, TestAgents.EchoAsync);
-        using var elsewhere = other.ClientOf(_host.Owner);
-        using var response = await RunsHost.ChatAsync(_host.Client, new() { Message = "a" });
+        Agent = TestAgents.Paused(GoOn.Task);
+        await using var other = await RunsHost.StartAsync(Database, TestAgents.EchoAsync);
+        using var elsewhere = other.ClientOf(Host.Owner);
+        using var response = await RunsHost.ChatAsync(Host.Client, new() { Message = "a" });
         var here = SseEvent.ReadAsync(response).GetAsyncEnumerator(Ct);
         await ReadUntilAsync(here, "message.delta");
         using var followed = await RunsHost.EventsAsync(elsewhere, here.Current.RunId);
@@ -121,18 +106,18 @@ public sealed class RunEndpointsTests : IAsyncLifetime
     [Fact]
     public async Task A_second_message_is_rejected_queued_or_interrupts()
     {
-        _agent = TestAgents.Paused(_goOn.Task);
-        using var response = await RunsHost.ChatAsync(_host.Client, new() { Message = "first" });
+        Agent = TestAgents.Paused(GoOn.Task);
+        using var response = await RunsHost.ChatAsync(Host.Client, new() { Message = "first" });
         var first = SseEvent.ReadAsync(response).GetAsyncEnumerator(Ct);
         await ReadUntilAsync(first, "run.started");
         var conversation = Assert.IsType<RunStarted>(first.Current.Parsed).ConversationId;
 
-        using var rejected = await RunsHost.ChatAsync(_host.Client, new() { Message = "no", ConversationId = conversation });
-        using var queued = await RunsHost.ChatAsync(_host.Client, new() { Message = "second", ConversationId = conversation, WhileRunning = WhileRunning.Enqueue });
+        using var rejected = await RunsHost.ChatAsync(Host.Client, new() { Message = "no", ConversationId = conversation });
+        using var queued = await RunsHost.ChatAsync(Host.Client, new() { Message = "second", ConversationId = conversation, WhileRunning = WhileRunning.Enqueue });
         var second = SseEvent.ReadAsync(queued).GetAsyncEnumerator(Ct);
         await ReadUntilAsync(second, "run.queued");
-        _agent = TestAgents.EchoAsync;
-        using var interrupting = await RunsHost.ChatAsync(_host.Client, new() { Message = "third", ConversationId = conversation, WhileRunning = WhileRunning.Interrupt });
+        Agent = TestAgents.EchoAsync;
+        using var interrupting = await RunsHost.ChatAsync(Host.Client, new() { Message = "third", ConversationId = conversation, WhileRunning = WhileRunning.Interrupt });
         var third = await SseEvent.ReadAllAsync(interrupting);
         await ReadUntilAsync(first, "run.cancelled");
         await ReadUntilAsync(second, "run.cancelled");
@@ -149,22 +134,22 @@ public sealed class RunEndpointsTests : IAsyncLifetime
     public async Task Queued_messages_are_answered_in_order_with_the_answer_before_in_their_history()
     {
         var histories = new List<int>();
-        _agent = async (run, writer, ct) =>
+        Agent = async (run, writer, ct) =>
         {
-            await _goOn.Task.WaitAsync(ct);
+            await GoOn.Task.WaitAsync(ct);
             lock (histories)
                 histories.Add(run.History.Count);
             await TestAgents.EchoAsync(run, writer, ct);
         };
-        using var first = await RunsHost.ChatAsync(_host.Client, new() { Message = "0" });
+        using var first = await RunsHost.ChatAsync(Host.Client, new() { Message = "0" });
         var events = SseEvent.ReadAsync(first).GetAsyncEnumerator(Ct);
         await ReadUntilAsync(events, "run.started");
         var conversation = Assert.IsType<RunStarted>(events.Current.Parsed).ConversationId;
         var waiting = new List<HttpResponseMessage>();
         for (var i = 1; i <= 4; i++)
-            waiting.Add(await RunsHost.ChatAsync(_host.Client, new() { Message = $"{i}", ConversationId = conversation, WhileRunning = WhileRunning.Enqueue }));
+            waiting.Add(await RunsHost.ChatAsync(Host.Client, new() { Message = $"{i}", ConversationId = conversation, WhileRunning = WhileRunning.Enqueue }));
 
-        _goOn.SetResult();
+        GoOn.SetResult();
         foreach (var response in waiting)
             await SseEvent.ReadAllAsync(response);
 
@@ -176,34 +161,34 @@ public sealed class RunEndpointsTests : IAsyncLifetime
     [Fact]
     public async Task An_exception_is_one_failed_run_and_one_error_in_the_log()
     {
-        _agent = async (_, writer, ct) =>
+        Agent = async (_, writer, ct) =>
         {
             await writer.DeltaAsync("half", ct);
             throw new InvalidOperationException("secret detail");
         };
 
-        var events = await _host.ChatToEndAsync(new() { Message = "a" });
+        var events = await Host.ChatToEndAsync(new() { Message = "a" });
 
         var failed = Assert.IsType<RunFailed>(events[^1].Parsed);
         Assert.Equal("internal", failed.Code);
         Assert.DoesNotContain("secret", events[^1].Data, StringComparison.Ordinal);
         Assert.Matches("^[0-9a-f]{32}$", failed.TraceId);
-        Assert.Contains("secret detail", Assert.Single(_host.Logs.At(LogLevel.Error)), StringComparison.Ordinal);
+        Assert.Contains("secret detail", Assert.Single(Host.Logs.At(LogLevel.Error)), StringComparison.Ordinal);
         Assert.Equal(("half", RunStatus.Failed), (await HistoryAsync(events))[^1] switch { var m => (m.Content, m.Status) });
     }
 
     [Fact]
     public async Task A_provider_that_is_down_is_503_before_the_first_byte_and_an_event_after()
     {
-        _agent = (_, _, _) => throw new RunFailedException("model_unavailable", "The model can not be reached.", 503, TimeSpan.FromSeconds(7));
-        using var before = await RunsHost.ChatAsync(_host.Client, new() { Message = "a" });
-        using var json = await RunsHost.ChatAsync(_host.Client, new() { Message = "a", Stream = false });
-        _agent = async (_, writer, ct) =>
+        Agent = (_, _, _) => throw new RunFailedException("model_unavailable", "The model can not be reached.", 503, TimeSpan.FromSeconds(7));
+        using var before = await RunsHost.ChatAsync(Host.Client, new() { Message = "a" });
+        using var json = await RunsHost.ChatAsync(Host.Client, new() { Message = "a", Stream = false });
+        Agent = async (_, writer, ct) =>
         {
             await writer.DeltaAsync("x", ct);
             throw new RunFailedException("model_unavailable", "The model can not be reached.");
         };
-        var after = await _host.ChatToEndAsync(new() { Message = "a" });
+        var after = await Host.ChatToEndAsync(new() { Message = "a" });
 
         Assert.Equal((HttpStatusCode.ServiceUnavailable, 7d), (before.StatusCode, before.Headers.RetryAfter!.Delta!.Value.TotalSeconds));
         Assert.Equal((HttpStatusCode.ServiceUnavailable, 7d), (json.StatusCode, json.Headers.RetryAfter!.Delta!.Value.TotalSeconds));
@@ -213,13 +198,13 @@ public sealed class RunEndpointsTests : IAsyncLifetime
     [Fact]
     public async Task An_answer_that_breaks_off_is_interrupted()
     {
-        _agent = async (_, writer, ct) =>
+        Agent = async (_, writer, ct) =>
         {
             await writer.DeltaAsync("ha", ct);
             throw new RunInterruptedException("cut");
         };
 
-        var events = await _host.ChatToEndAsync(new() { Message = "a" });
+        var events = await Host.ChatToEndAsync(new() { Message = "a" });
 
         Assert.Equal("ha", Assert.IsType<RunInterrupted>(events[^1].Parsed).Text);
     }
@@ -230,11 +215,11 @@ public sealed class RunEndpointsTests : IAsyncLifetime
     public async Task A_client_that_leaves_stops_its_run_only_if_it_said_so(OnDisconnect policy, RunStatus expected)
     {
         var stopped = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        _agent = async (run, writer, ct) =>
+        Agent = async (run, writer, ct) =>
         {
             try
             {
-                await TestAgents.Paused(_goOn.Task)(run, writer, ct);
+                await TestAgents.Paused(GoOn.Task)(run, writer, ct);
             }
             finally
             {
@@ -242,7 +227,7 @@ public sealed class RunEndpointsTests : IAsyncLifetime
             }
         };
         RunId id;
-        using (var response = await RunsHost.ChatAsync(_host.Client, new() { Message = "a", OnDisconnect = policy }))
+        using (var response = await RunsHost.ChatAsync(Host.Client, new() { Message = "a", OnDisconnect = policy }))
         {
             var events = SseEvent.ReadAsync(response).GetAsyncEnumerator(Ct);
             await ReadUntilAsync(events, "message.delta");
@@ -252,23 +237,23 @@ public sealed class RunEndpointsTests : IAsyncLifetime
         if (policy == OnDisconnect.Cancel)
             await stopped.Task.WaitAsync(Ct);
         else
-            _goOn.SetResult();
-        using var rest = await RunsHost.EventsAsync(_host.Client, id);
+            GoOn.SetResult();
+        using var rest = await RunsHost.EventsAsync(Host.Client, id);
         await SseEvent.ReadAllAsync(rest);
-        var state = await _host.Client.GetFromJsonAsync<RunState>($"/api/runs/{id}", ContractJson.Options, Ct);
+        var state = await Host.Client.GetFromJsonAsync<RunState>($"/api/runs/{id}", ContractJson.Options, Ct);
         Assert.Equal(expected, state!.Status);
     }
 
     [Fact]
     public async Task A_silent_stream_is_kept_alive_by_comments()
     {
-        _agent = TestAgents.Paused(_goOn.Task);
-        using var response = await RunsHost.ChatAsync(_host.Client, new() { Message = "a" });
+        Agent = TestAgents.Paused(GoOn.Task);
+        using var response = await RunsHost.ChatAsync(Host.Client, new() { Message = "a" });
         using var reader = new StreamReader(await response.Content.ReadAsStreamAsync(Ct));
         var lines = new List<string?>();
         while (lines.Count(line => line == ": keep-alive") < 3)
             lines.Add(await reader.ReadLineAsync(Ct));
-        _goOn.SetResult();
+        GoOn.SetResult();
 
         Assert.Contains("run.completed", await reader.ReadToEndAsync(Ct), StringComparison.Ordinal);
     }
@@ -276,17 +261,17 @@ public sealed class RunEndpointsTests : IAsyncLifetime
     [Fact]
     public async Task A_stop_of_the_process_ends_every_stream_with_its_last_event()
     {
-        _agent = TestAgents.Paused(_goOn.Task);
+        Agent = TestAgents.Paused(GoOn.Task);
         var streams = new List<IAsyncEnumerator<SseEvent>>();
         for (var i = 0; i < 100; i++)
         {
-            var events = SseEvent.ReadAsync(await RunsHost.ChatAsync(_host.Client, new() { Message = "a" })).GetAsyncEnumerator(Ct);
+            var events = SseEvent.ReadAsync(await RunsHost.ChatAsync(Host.Client, new() { Message = "a" })).GetAsyncEnumerator(Ct);
             await ReadUntilAsync(events, "message.delta");
             streams.Add(events);
         }
 
         var started = TimeProvider.System.GetTimestamp();
-        await _host.StopAsync();
+        await Host.StopAsync();
         TestContext.Current.TestOutputHelper?.WriteLine($"Stopped within {TimeProvider.System.GetElapsedTime(started).TotalSeconds:0.00} s.");
 
         foreach (var events in streams)
@@ -295,23 +280,12 @@ public sealed class RunEndpointsTests : IAsyncLifetime
             Assert.False(await events.MoveNextAsync());
         }
 
-        Assert.Equal(0L, await Sql.ScalarAsync<long>(_database, "select count(*) from agentflow_api.runs where ended_at is null"));
-    }
-
-    private static async Task ReadUntilAsync(IAsyncEnumerator<SseEvent> events, string type)
-    {
-        while (await events.MoveNextAsync())
-        {
-            if (events.Current.Type == type)
-                return;
-        }
-
-        Assert.Fail($"The stream ended without {type}.");
+        Assert.Equal(0L, await Sql.ScalarAsync<long>(Database, "select count(*) from agentflow_api.runs where ended_at is null"));
     }
 
     private async Task<IReadOnlyList<HistoryMessage>> HistoryAsync(IEnumerable<SseEvent> events, ConversationId? conversation = null)
     {
-        var state = await _host.Client.GetFromJsonAsync<RunState>($"/api/runs/{events.First().RunId}", ContractJson.Options, Ct);
-        return (await _host.Client.GetFromJsonAsync<Page<HistoryMessage>>($"/api/chat/{conversation ?? state!.ConversationId}/history", ContractJson.Options, Ct))!.Items;
+        var state = await Host.Client.GetFromJsonAsync<RunState>($"/api/runs/{events.First().RunId}", ContractJson.Options, Ct);
+        return (await Host.Client.GetFromJsonAsync<Page<HistoryMessage>>($"/api/chat/{conversation ?? state!.ConversationId}/history", ContractJson.Options, Ct))!.Items;
     }
 }

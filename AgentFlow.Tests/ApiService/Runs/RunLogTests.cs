@@ -6,31 +6,16 @@ using Npgsql;
 
 namespace AgentFlow.Tests.ApiService.Runs;
 
-public sealed class RunLogTests : IAsyncLifetime
+public sealed class RunLogTests() : OneHostTests(("Runs:Heartbeat", "00:00:00.1"), ("Runs:Lease", "00:00:02"))
 {
-    private readonly TaskCompletionSource _goOn = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private string _database = string.Empty;
-    private RunsHost _host = null!;
-    private AgentRun _agent = TestAgents.EchoAsync;
-
-    private static CancellationToken Ct => TestContext.Current.CancellationToken;
-
-    public async ValueTask InitializeAsync()
-    {
-        _database = await PostgresCluster.Shared.CreateDatabaseAsync();
-        _host = await RunsHost.StartAsync(_database, (run, writer, ct) => _agent(run, writer, ct), ("Runs:Heartbeat", "00:00:00.1"), ("Runs:Lease", "00:00:02"));
-    }
-
-    public ValueTask DisposeAsync() => _host.DisposeAsync();
-
     [Fact]
     public async Task No_event_is_published_before_it_is_committed()
     {
         await Task.WhenAll(Enumerable.Range(0, 20).Select(async i =>
         {
-            await using var connection = new NpgsqlConnection(_database);
+            await using var connection = new NpgsqlConnection(Database);
             await connection.OpenAsync(Ct);
-            using var response = await RunsHost.ChatAsync(_host.Client, new() { Message = string.Join(' ', Enumerable.Range(0, 30)) });
+            using var response = await RunsHost.ChatAsync(Host.Client, new() { Message = string.Join(' ', Enumerable.Range(0, 30)) });
             await foreach (var evt in SseEvent.ReadAsync(response))
             {
                 await using var look = new NpgsqlCommand("select data from agentflow_api.run_events where run_id = $1 and seq = $2", connection)
@@ -45,7 +30,7 @@ public sealed class RunLogTests : IAsyncLifetime
     [Fact]
     public async Task Many_runs_share_commits_and_each_log_is_complete()
     {
-        _agent = async (_, writer, ct) =>
+        Agent = async (_, writer, ct) =>
         {
             for (var i = 0; i < 100; i++)
             {
@@ -54,10 +39,10 @@ public sealed class RunLogTests : IAsyncLifetime
                     await Task.Yield();
             }
         };
-        var log = _host.Services.GetRequiredService<RunLog>();
+        var log = Host.Services.GetRequiredService<RunLog>();
         var before = log.Written;
 
-        var runs = await Task.WhenAll(Enumerable.Range(0, 50).Select(_ => _host.ChatToEndAsync(new() { Message = "a" })));
+        var runs = await Task.WhenAll(Enumerable.Range(0, 50).Select(_ => Host.ChatToEndAsync(new() { Message = "a" })));
 
         var expected = string.Concat(Enumerable.Range(0, 100).Select(i => $"{i} "));
         Assert.All(runs, events =>
@@ -72,83 +57,79 @@ public sealed class RunLogTests : IAsyncLifetime
     [Fact]
     public async Task A_writer_with_an_old_fence_changes_nothing()
     {
-        _agent = TestAgents.Paused(_goOn.Task);
-        using var response = await RunsHost.ChatAsync(_host.Client, new() { Message = "a" });
+        Agent = TestAgents.Paused(GoOn.Task);
+        using var response = await RunsHost.ChatAsync(Host.Client, new() { Message = "a" });
         var events = SseEvent.ReadAsync(response).GetAsyncEnumerator(Ct);
-        while (await events.MoveNextAsync() && events.Current.Type != "message.delta")
-        {
-        }
+        await ReadUntilAsync(events, "message.delta");
 
         var last = events.Current.Seq;
-        await Sql.ExecuteAsync(_database, "update agentflow_api.runs set fence = fence + 1");
-        _goOn.SetResult();
+        await Sql.ExecuteAsync(Database, "update agentflow_api.runs set fence = fence + 1");
+        GoOn.SetResult();
 
         // The run is nobody's now: the next heartbeat adopts it and closes its log with what was committed.
         Assert.True(await events.MoveNextAsync());
         Assert.Equal((last + 1, "run.interrupted"), (events.Current.Seq, events.Current.Type));
         Assert.Equal("one ", Assert.IsType<RunInterrupted>(events.Current.Parsed).Text);
-        Assert.Equal(last + 1, await Sql.ScalarAsync<long>(_database, "select max(seq) from agentflow_api.run_events"));
-        Assert.Equal(0L, await Sql.ScalarAsync<long>(_database, "select count(*) from agentflow_api.messages where content = 'one two'"));
+        Assert.Equal(last + 1, await Sql.ScalarAsync<long>(Database, "select max(seq) from agentflow_api.run_events"));
+        Assert.Equal(0L, await Sql.ScalarAsync<long>(Database, "select count(*) from agentflow_api.messages where content = 'one two'"));
     }
 
     [Fact]
     public async Task The_runs_of_a_dead_process_are_closed_with_their_partial_text()
     {
-        _agent = TestAgents.Paused(_goOn.Task);
-        using var response = await RunsHost.ChatAsync(_host.Client, new() { Message = "a" });
+        Agent = TestAgents.Paused(GoOn.Task);
+        using var response = await RunsHost.ChatAsync(Host.Client, new() { Message = "a" });
         var events = SseEvent.ReadAsync(response).GetAsyncEnumerator(Ct);
-        while (await events.MoveNextAsync() && events.Current.Type != "message.delta")
-        {
-        }
+        await ReadUntilAsync(events, "message.delta");
 
         // As a process leaves it that was killed: its lease runs out and its run stays open.
-        await Sql.ExecuteAsync(_database, "update agentflow_api.runs set host_id = gen_random_uuid(), fence = fence + 1");
-        await using var other = await RunsHost.StartAsync(_database, TestAgents.EchoAsync, ("Runs:Heartbeat", "00:00:00.1"), ("Runs:Lease", "00:00:02"));
-        using var client = other.ClientOf(_host.Owner);
+        await Sql.ExecuteAsync(Database, "update agentflow_api.runs set host_id = gen_random_uuid(), fence = fence + 1");
+        await using var other = await RunsHost.StartAsync(Database, TestAgents.EchoAsync, ("Runs:Heartbeat", "00:00:00.1"), ("Runs:Lease", "00:00:02"));
+        using var client = other.ClientOf(Host.Owner);
         using var resumed = await RunsHost.EventsAsync(client, events.Current.RunId, events.Current.Id);
 
         var rest = await SseEvent.ReadAllAsync(resumed);
 
         Assert.Equal("one ", Assert.IsType<RunInterrupted>(Assert.Single(rest).Parsed).Text);
-        Assert.Equal(1L, await Sql.ScalarAsync<long>(_database, "select count(*) from agentflow_api.messages where content = 'one ' and status = 6"));
+        Assert.Equal(1L, await Sql.ScalarAsync<long>(Database, "select count(*) from agentflow_api.messages where content = 'one ' and status = 6"));
     }
 
     [Fact]
     public async Task A_process_that_lost_its_lease_stops_its_runs_and_goes_on_under_another_name()
     {
         var stopped = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        _agent = async (run, writer, ct) =>
+        Agent = async (run, writer, ct) =>
         {
             try
             {
-                await TestAgents.Paused(_goOn.Task)(run, writer, ct);
+                await TestAgents.Paused(GoOn.Task)(run, writer, ct);
             }
             finally
             {
                 stopped.TrySetResult();
             }
         };
-        using var response = await RunsHost.ChatAsync(_host.Client, new() { Message = "a" });
-        await Sql.ExecuteAsync(_database, "delete from agentflow_api.run_hosts");
+        using var response = await RunsHost.ChatAsync(Host.Client, new() { Message = "a" });
+        await Sql.ExecuteAsync(Database, "delete from agentflow_api.run_hosts");
         await stopped.Task.WaitAsync(Ct);
         var events = await SseEvent.ReadAllAsync(response);
-        _agent = TestAgents.EchoAsync;
+        Agent = TestAgents.EchoAsync;
 
         Assert.Equal("run.interrupted", events[^1].Type);
-        Assert.Equal("run.completed", (await _host.ChatToEndAsync(new() { Message = "b" }))[^1].Type);
+        Assert.Equal("run.completed", (await Host.ChatToEndAsync(new() { Message = "b" }))[^1].Type);
     }
 
     [Fact]
     public async Task A_reader_that_is_far_behind_gets_every_event_from_the_log()
     {
-        _agent = async (_, writer, ct) =>
+        Agent = async (_, writer, ct) =>
         {
             for (var i = 0; i < 3_000; i++)
             {
                 await writer.EmitAsync(new FilterApplied { Kind = $"{i}" }, ct);
             }
         };
-        var events = await _host.ChatToEndAsync(new() { Message = "a" });
+        var events = await Host.ChatToEndAsync(new() { Message = "a" });
 
         Assert.Equal(Enumerable.Range(0, 3_000).Select(i => $"{i}"), events.Select(evt => evt.Parsed).OfType<FilterApplied>().Select(evt => evt.Kind));
     }
@@ -156,33 +137,31 @@ public sealed class RunLogTests : IAsyncLifetime
     [Fact]
     public async Task A_null_character_or_half_a_surrogate_from_a_model_does_not_break_the_log()
     {
-        _agent = async (_, writer, ct) =>
+        Agent = async (_, writer, ct) =>
         {
             await writer.DeltaAsync("a\0b \ud83d", ct);
             await writer.DeltaAsync("\ude00 c", ct);
             await writer.DeltaAsync("\ud83d", ct);
         };
 
-        var events = await _host.ChatToEndAsync(new() { Message = "a" });
+        var events = await Host.ChatToEndAsync(new() { Message = "a" });
 
         var text = Assert.IsType<RunCompleted>(events[^1].Parsed).Text;
         Assert.Equal("a\ufffdb \ud83d\ude00 c", text.TrimEnd('\ufffd'));
         Assert.Equal(text, SseEvent.TextOf(events));
-        Assert.Equal(text, await Sql.ScalarAsync<string>(_database, "select content from agentflow_api.messages where role = 1"));
+        Assert.Equal(text, await Sql.ScalarAsync<string>(Database, "select content from agentflow_api.messages where role = 1"));
     }
 
     [Fact]
     public async Task What_the_database_refuses_once_is_tried_again_and_written_once()
     {
-        _agent = TestAgents.Paused(_goOn.Task);
-        using var response = await RunsHost.ChatAsync(_host.Client, new() { Message = "a" });
+        Agent = TestAgents.Paused(GoOn.Task);
+        using var response = await RunsHost.ChatAsync(Host.Client, new() { Message = "a" });
         var events = SseEvent.ReadAsync(response).GetAsyncEnumerator(Ct);
-        while (await events.MoveNextAsync() && events.Current.Type != "message.delta")
-        {
-        }
+        await ReadUntilAsync(events, "message.delta");
 
-        await Sql.ExecuteAsync(_database, "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()");
-        _goOn.SetResult();
+        await Sql.ExecuteAsync(Database, "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()");
+        GoOn.SetResult();
         var rest = new List<SseEvent>();
         while (await events.MoveNextAsync())
             rest.Add(events.Current);
