@@ -29,7 +29,7 @@ public sealed class RestoreDrillTests(QdrantFixture qdrant) : IClassFixture<Qdra
     {
         qdrant.SkipWithoutServer();
         await using var other = await PrivatePostgres.StartAsync();
-        var memoryDatabase = await PostgresCluster.Shared.CreateDatabaseAsync();
+        var memoryDatabase = await PostgresCluster.Shared.CreateDatabaseAsync(PostgresCluster.Memory);
         await using var memory = await MemoryHost.StartAsync(memoryDatabase);
         await using var api = await ApiHost.StartAsync(new() { ["ConnectionStrings:qdrant_http"] = qdrant.Server.ConnectionString });
         var documents = new DocumentClient(api.Admin);

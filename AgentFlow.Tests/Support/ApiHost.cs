@@ -78,7 +78,7 @@ public sealed class ApiHost : IAsyncLifetime
     {
         if (ConnectionString.Length == 0)
         {
-            ConnectionString = settings.GetValueOrDefault("ConnectionStrings:agentflow-api") ?? await PostgresCluster.Shared.CreateDatabaseAsync();
+            ConnectionString = settings.GetValueOrDefault("ConnectionStrings:agentflow-api") ?? await PostgresCluster.Shared.CreateDatabaseAsync(PostgresCluster.Api);
         }
 
         if (settings.ContainsKey("Test:Memory") && memory is null)
@@ -132,12 +132,12 @@ public sealed class ApiHost : IAsyncLifetime
 
     private async Task StartMemoryAsync()
     {
-        var database = MemoryConnectionString = await PostgresCluster.Shared.CreateDatabaseAsync();
+        var database = MemoryConnectionString = await PostgresCluster.Shared.CreateDatabaseAsync(PostgresCluster.Memory);
         memory = global::AgentFlow.MemoryService.MemoryServiceApplication.Build([], builder =>
         {
             builder.Environment.EnvironmentName = "Development";
             builder.WebHost.UseUrls("http://127.0.0.1:0");
-                HostLog.AddTo(builder);
+            HostLog.AddTo(builder);
             builder.Configuration.AddInMemoryCollection(Patience.Settings);
             builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>
             {

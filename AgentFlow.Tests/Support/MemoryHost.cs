@@ -33,7 +33,7 @@ public sealed class MemoryHost : IAsyncDisposable
     public static async Task<MemoryHost> StartAsync(
         string? connectionString = null, Action<WebApplicationBuilder>? configure = null, params (string Key, string Value)[] settings)
     {
-        connectionString ??= await PostgresCluster.Shared.CreateDatabaseAsync();
+        connectionString ??= await PostgresCluster.Shared.CreateDatabaseAsync(PostgresCluster.Memory);
         var app = MemoryServiceApplication.Build(["--urls", "http://127.0.0.1:0", "--environment", "Production"], builder =>
         {
             HostLog.AddTo(builder);

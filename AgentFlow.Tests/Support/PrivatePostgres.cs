@@ -58,13 +58,15 @@ public sealed class PrivatePostgres : IAsyncDisposable
         }
     }
 
-    /// <summary>An empty database with a name of its own. Returns the administrator's connection string for it.</summary>
-    public async Task<string> CreateDatabaseAsync(CancellationToken ct)
+    /// <summary>A database with a name of its own. Returns the administrator's connection string for it.</summary>
+    /// <param name="ct">Ends the attempt.</param>
+    /// <param name="template">A database that nobody is connected to and that is copied; null: the new one is empty.</param>
+    public async Task<string> CreateDatabaseAsync(CancellationToken ct, string? template = null)
     {
         var name = $"t_{Guid.NewGuid():N}";
         await using var connection = new NpgsqlConnection(AdminConnectionString("postgres"));
         await connection.OpenAsync(ct);
-        await using var command = new NpgsqlCommand($"create database {name}", connection);
+        await using var command = new NpgsqlCommand(template is null ? $"create database {name}" : $"create database {name} template {template}", connection);
         await command.ExecuteNonQueryAsync(ct);
         return AdminConnectionString(name);
     }

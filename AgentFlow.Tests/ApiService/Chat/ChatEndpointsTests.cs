@@ -15,7 +15,7 @@ public sealed class ChatEndpointsTests : IAsyncLifetime
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
-    public async ValueTask InitializeAsync() => _host = await RunsHost.StartAsync(await PostgresCluster.Shared.CreateDatabaseAsync(), TestAgents.EchoAsync);
+    public async ValueTask InitializeAsync() => _host = await RunsHost.StartAsync(await PostgresCluster.Shared.CreateDatabaseAsync(PostgresCluster.Api), TestAgents.EchoAsync);
 
     public ValueTask DisposeAsync() => _host.DisposeAsync();
 

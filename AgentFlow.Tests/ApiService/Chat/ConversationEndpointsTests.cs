@@ -17,7 +17,7 @@ public sealed class ConversationEndpointsTests : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        _database = await PostgresCluster.Shared.CreateDatabaseAsync();
+        _database = await PostgresCluster.Shared.CreateDatabaseAsync(PostgresCluster.Api);
         _host = await RunsHost.StartAsync(_database, TestAgents.EchoAsync);
     }
 

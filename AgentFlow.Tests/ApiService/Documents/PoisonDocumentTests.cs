@@ -21,7 +21,7 @@ public sealed class PoisonDocumentTests
         {
             ["Queue__Lease"] = "00:00:01", ["Queue__RetryDelay"] = "00:00:00.050", ["Documents__UpkeepInterval"] = "00:00:00.200",
         };
-        await using var api = await MeasuredApi.StartAsync(await PostgresCluster.Shared.CreateDatabaseAsync(), settings, ct);
+        await using var api = await MeasuredApi.StartAsync(await PostgresCluster.Shared.CreateDatabaseAsync(PostgresCluster.Api), settings, ct);
         await using var held = await HoldEmbeddingsAsync(api, ct);
         var poison = await UploadAsync(api, "poison.txt", "Every worker that reads this dies.", ct);
 

@@ -58,7 +58,7 @@ public sealed class ConnectionTests
     {
         await using var provider = await ScriptedProvider.StartAsync();
         provider.Respond = _ => Script.SayThenStall("One", " moment");
-        var database = await PostgresCluster.Shared.CreateDatabaseAsync();
+        var database = await PostgresCluster.Shared.CreateDatabaseAsync(PostgresCluster.Api);
         await using var api = await ApiProcess.StartAsync(
             database,
             new Dictionary<string, string>(StringComparer.Ordinal) { ["Models:Providers:0:Endpoint"] = provider.Endpoint.ToString(), ["Models:Providers:0:Model"] = "scripted", ["Models:Providers:0:ApiKey"] = "k" },

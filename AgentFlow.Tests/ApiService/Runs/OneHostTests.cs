@@ -19,7 +19,7 @@ public abstract class OneHostTests(params (string Key, string Value)[] settings)
 
     public async ValueTask InitializeAsync()
     {
-        Database = await PostgresCluster.Shared.CreateDatabaseAsync();
+        Database = await PostgresCluster.Shared.CreateDatabaseAsync(PostgresCluster.Api);
         Host = await RunsHost.StartAsync(Database, (run, writer, ct) => Agent(run, writer, ct), settings);
     }
 

@@ -8,7 +8,7 @@ public sealed class StreamSoakTests
     [Fact]
     public async Task Clients_that_are_cut_and_an_api_that_is_killed_lose_repeat_and_reorder_nothing()
     {
-        var result = await StreamSoak.RunAsync(await PostgresCluster.Shared.CreateDatabaseAsync(), cuts: 30, seed: 20261120, TestContext.Current.CancellationToken);
+        var result = await StreamSoak.RunAsync(await PostgresCluster.Shared.CreateDatabaseAsync(PostgresCluster.Api), cuts: 30, seed: 20261120, TestContext.Current.CancellationToken);
 
         TestContext.Current.TestOutputHelper?.WriteLine(result.ToString());
         Assert.True(result.IsSound, result.ToString());

@@ -9,7 +9,7 @@ public sealed class CanaryTests
     public async Task Nobody_ever_sees_the_canary_of_another()
     {
         var ct = TestContext.Current.CancellationToken;
-        await using var memory = await BareMemory.StartAsync(await PostgresCluster.Shared.CreateDatabaseAsync(), ct);
+        await using var memory = await BareMemory.StartAsync(await PostgresCluster.Shared.CreateDatabaseAsync(PostgresCluster.Memory), ct);
         var (foreign, own, answers) = await Canaries.RunAsync(memory, users: 40, searches: 200, seed: 20261121, ct);
         Assert.Equal((0, 20, 200), (foreign, own, answers));
     }

@@ -14,7 +14,7 @@ public sealed class KeyCommandTests
     [Fact]
     public async Task The_first_key_is_made_by_command_and_opens_the_service_that_runs_alone()
     {
-        var database = await PostgresCluster.Shared.CreateDatabaseAsync();
+        var database = await PostgresCluster.Shared.CreateDatabaseAsync(PostgresCluster.Memory);
         var (exit, key, said) = await RunAsync(ToUri(database), "key", "create", "--name", "laptop", "--scopes=read,write", "--user", "ada");
         Assert.True(exit == 0, said);
         Assert.StartsWith("af_mem_", key, StringComparison.Ordinal);

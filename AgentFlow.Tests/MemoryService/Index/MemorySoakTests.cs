@@ -30,6 +30,6 @@ public sealed class MemorySoakTests(QdrantFixture qdrant) : IClassFixture<Qdrant
     private async Task<MemorySoakResult> RunAsync(int histories, MemoryGuard missing, int outageEvery)
     {
         qdrant.SkipWithoutServer();
-        return await MemorySoak.RunAsync(await PostgresCluster.Shared.CreateDatabaseAsync(), qdrant.Server, histories, Seed, missing, outageEvery, Ct);
+        return await MemorySoak.RunAsync(await PostgresCluster.Shared.CreateDatabaseAsync(PostgresCluster.Memory), qdrant.Server, histories, Seed, missing, outageEvery, Ct);
     }
 }

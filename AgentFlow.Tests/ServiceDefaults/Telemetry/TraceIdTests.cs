@@ -19,7 +19,7 @@ public sealed class TraceIdTests
         {
             ["ASPNETCORE_ENVIRONMENT"] = "Production", ["Edges:HttpsRedirect"] = "false", ["Logging:LogLevel:Default"] = "Warning",
         };
-        await using var api = await ApiProcess.StartAsync(await PostgresCluster.Shared.CreateDatabaseAsync(), settings, Ct);
+        await using var api = await ApiProcess.StartAsync(await PostgresCluster.Shared.CreateDatabaseAsync(PostgresCluster.Api), settings, Ct);
         using var client = api.Client();
 
         using var unknown = await SendAsync(client, HttpMethod.Get, $"/api/conversations/{Guid.NewGuid()}", null, "4bf92f3577b34da6a3ce929d0e0e4736");

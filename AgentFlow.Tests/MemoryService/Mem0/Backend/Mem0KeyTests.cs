@@ -15,7 +15,7 @@ public sealed class Mem0KeyTests
     public async Task A_key_alone_is_said_in_the_log_to_change_nothing_and_is_not_shown()
     {
         var log = new ConcurrentQueue<string>();
-        using var process = Start(("ConnectionStrings__agentflow-memory", await PostgresCluster.Shared.CreateDatabaseAsync()), ("MEM0_API_KEY", Key));
+        using var process = Start(("ConnectionStrings__agentflow-memory", await PostgresCluster.Shared.CreateDatabaseAsync(PostgresCluster.Memory)), ("MEM0_API_KEY", Key));
         process.OutputDataReceived += (_, line) => log.Enqueue(line.Data ?? string.Empty);
         process.BeginOutputReadLine();
         var said = process.StandardError.ReadToEndAsync(Ct);
