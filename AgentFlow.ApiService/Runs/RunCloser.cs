@@ -4,7 +4,7 @@ namespace AgentFlow.ApiService.Runs;
 
 /// <summary>
 /// What becomes of a run whose process died. Its log is closed by <c>run.interrupted</c> with what had been said, and the run is not
-/// executed again; but one that was waiting for a person goes on waiting, here.
+/// executed again; but one that was waiting, for a person or for its turn, goes on waiting, here.
 /// </summary>
 internal sealed partial class RunCloser(
     RunStore store, RunLog log, LocalRuns local, RunCheckpoints checkpoints, RunExecutor executor, ILogger<RunCloser> logger)
@@ -15,10 +15,13 @@ internal sealed partial class RunCloser(
     {
         var events = await ReplayAsync(adopted, ct);
         var lastSeq = events.Count == 0 ? 0 : events[^1].Seq;
-        if (adopted.Status == RunStatus.AwaitingApproval && await checkpoints.FindAsync(adopted.OwnerId, adopted.RunId, ct) is { } context)
+        var isUnbegun = events is [RunQueued];
+        if (await FindWaitingAsync(adopted, isUnbegun, ct) is { } context)
         {
             var waiting = new RunHandle(adopted.RunId, adopted.OwnerId, adopted.ConversationId, adopted.Fence, lastSeq);
-            executor.Start(new(waiting, context, IsQueued: false, default, events));
+            if (adopted.IsToStop)
+                waiting.Stop(StopReason.Cancelled);
+            executor.Start(new(waiting, context, IsQueued: isUnbegun, default, events));
             LogGoesOn(adopted.RunId.Value, lastSeq);
             return;
         }
@@ -40,6 +43,21 @@ internal sealed partial class RunCloser(
         }
     }
 
+    /// <returns>The run as it was started, if it was waiting; null for one that was answering.</returns>
+    private async Task<RunContext?> FindWaitingAsync(AdoptedRun adopted, bool isUnbegun, CancellationToken ct)
+    {
+        if (!isUnbegun && adopted.Status != RunStatus.AwaitingApproval)
+            return null;
+        var context = await checkpoints.FindAsync(adopted.OwnerId, adopted.RunId, ct);
+        if (!isUnbegun)
+            return context?.Checkpoint is null ? null : context;
+
+        // The process may have died between the turn and the words that say so, after which alone the agent is called.
+        if (adopted.Status == RunStatus.Running)
+            await store.PutBackAsync(adopted, ct);
+        return context;
+    }
+
     /// <summary>What the dead process had committed, read after the fence went up, so that nothing can follow it.</summary>
     private async Task<List<RunEvent>> ReplayAsync(AdoptedRun adopted, CancellationToken ct)
     {
@@ -53,7 +71,7 @@ internal sealed partial class RunCloser(
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Run {RunId} lost its process while it waited for a person after event {LastSeq}; it goes on here")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "Run {RunId} lost its process while it waited after event {LastSeq}; it goes on here")]
     private partial void LogGoesOn(Guid runId, long lastSeq);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Run {RunId} lost its process after event {LastSeq} and was closed as interrupted")]

@@ -66,6 +66,8 @@ internal sealed class RunCreation(Database database)
             context.RunId.Value, owner, conversation, context.UserMessageId.Value, context.MessageId.Value, context.Agent.Slug, context.Model, status, hostId,
             request.Idempotency?.Key, request.Idempotency?.RequestHash, Input(request)]);
         batch.Add(InsertEvent, [context.RunId.Value, first.Seq, owner, first.Type, first.Data]);
+        if (plan.IsQueued)
+            RunCheckpoints.AddUnbegun(batch, context);
         request.Announce?.Invoke(batch, plan);
         return batch.ExecuteAsync(ct);
     }

@@ -7,8 +7,8 @@ using Npgsql;
 namespace AgentFlow.ApiService.Runs;
 
 /// <summary>
-/// Holds this process's lease on its runs, by the database's clock, and takes over the runs of processes that lost theirs: they are
-/// closed as interrupted, never executed a second time. One row for each process, so that a heartbeat costs the same for one run
+/// Holds this process's lease on its runs, by the database's clock, and takes over the runs of processes that lost theirs: what had begun
+/// is closed as interrupted, never executed a second time; what had not begun still gets its turn. One row for each process, so that a heartbeat costs the same for one run
 /// and for thousands; the fence of each run keeps out a process that only seemed dead.
 /// </summary>
 internal sealed partial class RunLease(
@@ -34,7 +34,7 @@ internal sealed partial class RunLease(
         where r.ended_at is null and exists (select from run_hosts me where me.id = $1)
           and (not exists (select from run_hosts h where h.id = r.host_id)
                or (r.host_id = $1 and r.id <> all($2::uuid[]) and r.created_at < now() - $3::interval))
-        returning r.id, r.owner_id, r.conversation_id, r.fence, r.status
+        returning r.id, r.owner_id, r.conversation_id, r.fence, r.status, r.cancel_requested
         """;
 
     private static readonly TimeSpan BetweenExpiries = TimeSpan.FromMinutes(5);
@@ -128,7 +128,7 @@ internal sealed partial class RunLease(
         await reader.NextResultAsync(ct);
         var adopted = new List<AdoptedRun>();
         while (await reader.ReadAsync(ct))
-            adopted.Add(new(new(reader.GetGuid(0)), new(reader.GetGuid(1)), new(reader.GetGuid(2)), reader.GetInt32(3), (RunStatus)reader.GetInt16(4)));
+            adopted.Add(new(new(reader.GetGuid(0)), new(reader.GetGuid(1)), new(reader.GetGuid(2)), reader.GetInt32(3), (RunStatus)reader.GetInt16(4), reader.GetBoolean(5)));
         return (isAlive, stops, adopted);
     }
 

@@ -12,7 +12,8 @@ namespace AgentFlow.ApiService.Runs;
 internal sealed record RunRow(RunState State, long LastSeq, bool IsLogExpired, Guid HostId, MessageId UserMessageId, MessageId AnswerId);
 
 /// <summary>A run that was taken over from a process that died.</summary>
-internal sealed record AdoptedRun(RunId RunId, OwnerId OwnerId, ConversationId ConversationId, int Fence, RunStatus Status);
+/// <param name="IsToStop">Somebody asked it to stop meanwhile.</param>
+internal sealed record AdoptedRun(RunId RunId, OwnerId OwnerId, ConversationId ConversationId, int Fence, RunStatus Status, bool IsToStop);
 
 /// <summary>One message of a branch.</summary>
 /// <param name="Author">In a room, who wrote it.</param>
@@ -81,6 +82,8 @@ internal sealed class RunStore(Database database)
         select count(*) from promoted
         """;
 
+    private const string PutBack = "update runs set status = 0 where id = $1 and status = 1 and fence = $2";
+
     private const string AskToStop = "update runs set cancel_requested = true where id = $1 and ended_at is null";
 
     private const string AddContext = """
@@ -137,6 +140,9 @@ internal sealed class RunStore(Database database)
             return false;
         }
     }
+
+    /// <summary>A run whose turn had come, and that nobody began, waits for it again.</summary>
+    public Task<int> PutBackAsync(AdoptedRun run, CancellationToken ct) => database.ForOwner(run.OwnerId.Value).ExecuteAsync(PutBack, [run.RunId.Value, run.Fence], ct);
 
     /// <summary>Leaves word for the process that executes the run, in the row and as a notification.</summary>
     public async Task AskToStopAsync(OwnerId owner, RunId run, Action<DbBatch> notify, CancellationToken ct)

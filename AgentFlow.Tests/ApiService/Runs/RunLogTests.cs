@@ -1,4 +1,9 @@
+using System.Collections.Concurrent;
+using System.Net.Http.Json;
+using System.Text.Json;
 using AgentFlow.ApiService.Runs;
+using AgentFlow.Contracts;
+using AgentFlow.Contracts.Chat;
 using AgentFlow.Contracts.Runs;
 using AgentFlow.Tests.Support;
 using Microsoft.Extensions.DependencyInjection;
@@ -94,6 +99,53 @@ public sealed class RunLogTests() : OneHostTests(("Runs:Heartbeat", "00:00:00.1"
         Assert.Equal(1L, await Sql.ScalarAsync<long>(Database, "select count(*) from agentflow_api.messages where content = 'one ' and status = 6"));
     }
 
+    [Theory]
+    [InlineData("", RunStatus.Completed)]
+    [InlineData("update agentflow_api.runs set status = 6, ended_at = now() where position = 1; update agentflow_api.runs set status = 1 where position = 2;", RunStatus.Completed)]
+    [InlineData("update agentflow_api.runs set cancel_requested = true where position = 2;", RunStatus.Cancelled)]
+    public async Task A_message_that_waited_for_its_turn_when_its_process_died_is_answered_once(string before, RunStatus expected)
+    {
+        Agent = TestAgents.Paused(GoOn.Task);
+        using var response = await RunsHost.ChatAsync(Host.Client, new() { Message = "first" });
+        var events = SseEvent.ReadAsync(response).GetAsyncEnumerator(Ct);
+        await ReadUntilAsync(events, "message.delta");
+        var request = new ChatRequest
+        {
+            Message = "second", ConversationId = await ConversationAsync(events.Current.RunId), WhileRunning = WhileRunning.Enqueue, Agent = "other",
+            Context = JsonSerializer.SerializeToElement(new { page = "7" }), SelectedText = "a passage",
+        };
+        using var queued = await RunsHost.ChatAsync(Host.Client, request);
+        var waiting = SseEvent.ReadAsync(queued).GetAsyncEnumerator(Ct);
+        await ReadUntilAsync(waiting, "run.queued");
+        var run = waiting.Current.RunId;
+        var asked = new ConcurrentQueue<RunContext>();
+        Agent = async (context, writer, ct) =>
+        {
+            asked.Enqueue(context);
+            await TestAgents.EchoAsync(context, writer, ct);
+        };
+        await using var other = await RunsHost.StartAsync(Database, Agent, ("Runs:Heartbeat", "00:00:00.1"), ("Runs:Lease", "00:00:02"));
+
+        // As a process leaves them that was killed: before the run's turn, or between its turn and its first word, or after a wish to stop it.
+        await Sql.ExecuteAsync(Database, before + "update agentflow_api.runs set host_id = gen_random_uuid(), fence = fence + 1 where ended_at is null; delete from agentflow_api.run_hosts");
+        using var client = other.ClientOf(Host.Owner);
+        using var resumed = await RunsHost.EventsAsync(client, run, waiting.Current.Id);
+        var rest = await SseEvent.ReadAllAsync(resumed);
+
+        var state = await client.GetFromJsonAsync<RunState>($"/api/runs/{run}", ContractJson.Options, Ct);
+        Assert.Equal((expected, 1), (state!.Status, rest.Count(evt => evt.IsTerminal)));
+        if (expected == RunStatus.Cancelled)
+        {
+            Assert.Empty(asked);
+            return;
+        }
+
+        Assert.Equal(("run.started", "You said: second"), (rest[0].Type, SseEvent.TextOf(rest)));
+        var context = Assert.Single(asked);
+        Assert.Equal(("other", "7", "a passage"), (context.Agent.Slug, context.Context!.Value.GetProperty("page").GetString(), context.SelectedText));
+        Assert.Equal("first", Assert.Single(context.History, turn => turn.Role == ChatRole.User).Content);
+    }
+
     [Fact]
     public async Task A_process_that_lost_its_lease_stops_its_runs_and_goes_on_under_another_name()
     {
@@ -169,4 +221,7 @@ public sealed class RunLogTests() : OneHostTests(("Runs:Heartbeat", "00:00:00.1"
         Assert.Equal("two", SseEvent.TextOf(rest));
         Assert.Equal("one two", Assert.IsType<RunCompleted>(rest[^1].Parsed).Text);
     }
+
+    private async Task<ConversationId> ConversationAsync(RunId run) =>
+        (await Host.Client.GetFromJsonAsync<RunState>($"/api/runs/{run}", ContractJson.Options, Ct))!.ConversationId;
 }
