@@ -12,6 +12,7 @@ internal sealed class Workspace(ApiClient api, SessionAccess session)
     /// <summary>The list shows the newest; older ones are found by search.</summary>
     private const int ListedConversations = 100;
 
+    private readonly Newest _listing = new();
     private Task? _loading;
 
 #pragma warning disable MA0046 // A page that is told to draw needs neither sender nor arguments.
@@ -44,7 +45,11 @@ internal sealed class Workspace(ApiClient api, SessionAccess session)
 
     public async Task RefreshConversationsAsync(CancellationToken cancellationToken)
     {
-        Conversations = (await api.GetAsync<Page<ConversationSummary>>($"api/chat?limit={ListedConversations}", cancellationToken)).Items;
+        var isNewest = _listing.Begin();
+        var conversations = (await api.GetAsync<Page<ConversationSummary>>($"api/chat?limit={ListedConversations}", cancellationToken)).Items;
+        if (!isNewest())
+            return;
+        Conversations = conversations;
         Changed?.Invoke();
     }
 

@@ -1,6 +1,7 @@
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Documents;
 using AgentFlow.Web.Api;
+using AgentFlow.Web.State;
 
 namespace AgentFlow.Web.Components.Documents;
 
@@ -12,6 +13,7 @@ public sealed partial class DocumentsPage
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(700);
 
     private readonly CancellationTokenSource _leaving = new();
+    private readonly Newest _list = new();
     private List<DocumentSummary> _documents = [];
     private IReadOnlyList<DocumentHit>? _hits;
     private (DocumentId Id, int Start, int End)? _reading;
@@ -44,12 +46,15 @@ public sealed partial class DocumentsPage
 
     private async Task LoadAsync()
     {
+        var isNewest = _list.Begin();
         await GuardAsync(async () =>
         {
             var page = await Api.GetAsync<Page<DocumentSummary>>(Listing(), _leaving.Token);
-            (_documents, _cursor) = ([.. page.Items], page.NextCursor);
+            var collections = await Api.GetAsync<Page<Collection>>("api/collections?limit=100", _leaving.Token);
+            if (!isNewest())
+                return;
+            (_documents, _cursor, _collections) = ([.. page.Items], page.NextCursor, collections.Items);
             _tags = [.. _tags.Concat(_documents.SelectMany(document => document.Tags)).Distinct(StringComparer.Ordinal).Order(StringComparer.CurrentCulture).Take(MostTags)];
-            _collections = (await Api.GetAsync<Page<Collection>>("api/collections?limit=100", _leaving.Token)).Items;
             _collection = _collections.FirstOrDefault(collection => collection.Id == _collection?.Id);
         });
         _loaded = true;
@@ -84,7 +89,10 @@ public sealed partial class DocumentsPage
 
     private async Task RefreshAsync()
     {
+        var isNewest = _list.Follow();
         var page = await Api.GetAsync<Page<DocumentSummary>>(Listing(), _leaving.Token);
+        if (!isNewest())
+            return;
         var shown = page.Items.Select(document => document.Id).ToHashSet();
         _documents = [.. page.Items, .. _documents.Skip(PageSize).Where(document => !shown.Contains(document.Id))];
         _problem = null;
@@ -92,9 +100,10 @@ public sealed partial class DocumentsPage
 
     private Task MoreAsync() => GuardAsync(async () =>
     {
+        var isNewest = _list.Begin();
         var page = await Api.GetAsync<Page<DocumentSummary>>(Listing() + "&cursor=" + Uri.EscapeDataString(_cursor ?? ""), _leaving.Token);
-        _documents = [.. _documents, .. page.Items];
-        _cursor = page.NextCursor;
+        if (isNewest())
+            (_documents, _cursor) = ([.. _documents, .. page.Items], page.NextCursor);
     });
 
     private Task SearchAsync() => string.IsNullOrWhiteSpace(_query)
@@ -169,6 +178,7 @@ public sealed partial class DocumentsPage
         await GuardAsync(async () =>
         {
             await Api.SendAsync(HttpMethod.Delete, $"api/documents/{victim.Id}", null, _leaving.Token);
+            _list.Begin();
             _documents.RemoveAll(document => document.Id == victim.Id);
         });
     }

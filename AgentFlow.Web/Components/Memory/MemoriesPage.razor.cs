@@ -1,12 +1,14 @@
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Memories;
 using AgentFlow.Web.Api;
+using AgentFlow.Web.State;
 
 namespace AgentFlow.Web.Components.Memory;
 
 /// <summary>What is remembered about the signed-in person: list, search with its reasons, add, change, forget, history.</summary>
 public sealed partial class MemoriesPage
 {
+    private readonly Newest _list = new();
     private List<MemoryItem> _memories = [];
     private IReadOnlyList<string>? _degraded;
     private string _tab = "all";
@@ -50,22 +52,29 @@ public sealed partial class MemoriesPage
 
     private Task LoadAsync() => GuardAsync(async () =>
     {
+        var isNewest = _list.Begin();
         var page = await Api.GetAsync<Page<MemoryItem>>(Listing, CancellationToken.None);
-        (_memories, _cursor, _searched, _degraded) = ([.. page.Items], page.NextCursor, false, null);
+        if (isNewest())
+            (_memories, _cursor, _searched, _degraded) = ([.. page.Items], page.NextCursor, false, null);
     });
 
     private Task MoreAsync() => GuardAsync(async () =>
     {
+        var isNewest = _list.Begin();
         var page = await Api.GetAsync<Page<MemoryItem>>(Listing + "&cursor=" + Uri.EscapeDataString(_cursor ?? ""), CancellationToken.None);
+        if (!isNewest())
+            return;
         _memories.AddRange(page.Items);
         _cursor = page.NextCursor;
     });
 
     private Task SearchAsync() => string.IsNullOrWhiteSpace(_query) ? LoadAsync() : GuardAsync(async () =>
     {
+        var isNewest = _list.Begin();
         var found = await Api.SendAsync<SearchMemoriesResponse>(
             HttpMethod.Post, "api/memories/search", new { query = _query.Trim(), topK = 50, explain = true }, null, CancellationToken.None);
-        (_memories, _cursor, _searched, _degraded) = ([.. found.Items], null, true, found.Degraded);
+        if (isNewest())
+            (_memories, _cursor, _searched, _degraded) = ([.. found.Items], null, true, found.Degraded);
     });
 
     private Task AddAsync() => string.IsNullOrWhiteSpace(_new) ? Task.CompletedTask : GuardAsync(async () =>
@@ -96,6 +105,7 @@ public sealed partial class MemoriesPage
         await GuardAsync(async () =>
         {
             await Api.SendAsync(HttpMethod.Delete, $"api/memories/{victim.Id}", null, CancellationToken.None);
+            _list.Begin();
             _memories.RemoveAll(memory => memory.Id == victim.Id);
             if (_open?.Id == victim.Id)
                 _open = null;
