@@ -127,26 +127,49 @@
     next.focus({ preventScroll: true });
   };
 
-  // ---- drafts: kept per conversation until they are sent ----
-  let draftKey = null;
+  // ---- drafts: kept per conversation until the page has taken them ----
+  let draftKey = null, sentKey = null, begun = false, kept = "";
+  const isDown = () => find("#components-reconnect-modal")?.classList.contains("components-reconnect-show") === true;
+  const keep = (key, text) => { try { if (text) localStorage.setItem("draft:" + key, text); else localStorage.removeItem("draft:" + key); } catch { /* a full store loses drafts only */ } };
+  const tell = (box, text) => { box.value = text; box.dispatchEvent(new Event("input", { bubbles: true })); };
   const drafts = () => {
     const box = find("[data-draft]");
-    if (!box || box.disabled || draftKey === box.dataset.draft) return;
-    const moved = draftKey === "new" && box.value === "" ? null : draftKey;
+    if (!box || box.disabled) return;
+    if (sentKey !== null && box.value === "") { keep(sentKey, ""); sentKey = null; }
+    if (draftKey === box.dataset.draft) {
+      // A text that the API refused is back without anybody typing it.
+      if (sentKey === null && box.value !== kept) keep(draftKey, kept = box.value);
+      return;
+    }
+    const before = draftKey;
     draftKey = box.dataset.draft;
-    const draft = localStorage.getItem("draft:" + draftKey);
-    if (draft && !box.value) { box.value = draft; box.dispatchEvent(new Event("input", { bubbles: true })); }
-    else if (!draft && box.value && moved !== null) { box.value = ""; box.dispatchEvent(new Event("input", { bubbles: true })); }
+    if (before === "new" && begun && box.value && find("[data-stop]", box.form)) {
+      // The conversation that was begun has got its id while the next question was typed.
+      keep("new", "");
+      keep(draftKey, box.value);
+    } else {
+      const draft = localStorage.getItem("draft:" + draftKey);
+      if (draft && (!box.value || before !== null)) tell(box, draft);
+      else if (!draft && box.value && before !== null) tell(box, "");
+    }
+    begun = false;
+    kept = box.value;
     if (matchMedia("(min-width: 900px)").matches && (document.activeElement === document.body || document.activeElement?.matches("h1"))) box.focus({ preventScroll: true });
   };
   document.addEventListener("input", event => {
     const box = event.target;
-    if (!(box instanceof HTMLTextAreaElement) || !box.dataset.draft) return;
-    try { if (box.value) localStorage.setItem("draft:" + box.dataset.draft, box.value); else localStorage.removeItem("draft:" + box.dataset.draft); } catch { /* a full store loses drafts only */ }
+    if (box instanceof HTMLTextAreaElement && box.dataset.draft) keep(box.dataset.draft, kept = box.value);
   });
   document.addEventListener("submit", event => {
-    const box = event.target instanceof Element ? find("[data-draft]", event.target) : null;
-    if (box) { localStorage.removeItem("draft:" + box.dataset.draft); follows = true; }
+    const form = event.target;
+    if (!(form instanceof HTMLFormElement) || form.method !== "get") return;
+    if (isDown()) { event.preventDefault(); event.stopImmediatePropagation(); return; } // nobody would hear it; what was written stays where it is
+    const box = find("[data-draft]", form);
+    if (!box) return;
+    tell(box, box.value); // what was typed while the connection was down has not been heard
+    sentKey = box.dataset.draft;
+    begun = sentKey === "new";
+    follows = true;
   }, true);
 
   new MutationObserver(() => { settle(); localise(); reveal(); arrive(); drafts(); carried(); earlier(); }).observe(document, { childList: true, subtree: true, characterData: true });
