@@ -11,6 +11,19 @@ internal sealed class AccountClient(ApiClient api)
     public Task<TokenResponse> RegisterAsync(RegisterRequest request, CancellationToken cancellationToken) =>
         api.SendAsync<TokenResponse>(HttpMethod.Post, "api/auth/register", request, null, cancellationToken);
 
+    /// <summary>How far the erasure of a closed account is; null when the API does not say, or knows no such receipt.</summary>
+    public async Task<AccountErasureReceipt?> ErasureAsync(Guid receipt, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await api.GetAsync<AccountErasureReceipt>($"api/auth/erasures/{receipt}", cancellationToken);
+        }
+        catch (ApiException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>Null when the API does not say: the pages then offer everything and let it refuse.</summary>
     public async Task<RegistrationState?> RegistrationAsync(CancellationToken cancellationToken)
     {

@@ -30,6 +30,14 @@ internal sealed class SessionAccess(SessionStore store, FrontEndSignature signat
             await store.UpdateAsync(key, user, cancellationToken);
     }
 
+    /// <summary>Nobody is signed in by this session any more, here or in another tab.</summary>
+    public async Task EndAsync(CancellationToken cancellationToken)
+    {
+        if (await KeyAsync() is { } key)
+            await store.EndAsync(key, cancellationToken);
+        IsOver = true;
+    }
+
     /// <summary>From the request where there is one; a circuit has none, but the principal that it was opened with.</summary>
     private async Task<string?> KeyAsync()
     {
