@@ -77,3 +77,16 @@ internal sealed class Browser : IAsyncDisposable
         _playwright.Dispose();
     }
 }
+
+internal static class PageVisits
+{
+    /// <summary>Opens a page and waits until it listens: what is typed or clicked earlier would be lost.</summary>
+    public static async Task VisitAsync(this IPage page, string path)
+    {
+        await page.GotoAsync(path);
+        await page.ListensAsync();
+    }
+
+    /// <summary>A page of ours listens once it can be reached; one without interaction (sign-in, not found) does from the start.</summary>
+    public static Task ListensAsync(this IPage page) => page.Locator(".stage:not([inert]), main.plain").First.WaitForAsync();
+}

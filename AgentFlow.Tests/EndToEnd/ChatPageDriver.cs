@@ -18,28 +18,28 @@ internal sealed partial class ChatPageDriver(IPage page)
 
     public async Task SignUpAsync(Uri web, string setupToken)
     {
-        await page.GotoAsync($"{web.GetLeftPart(UriPartial.Authority)}?setup={setupToken}");
+        await page.VisitAsync($"{web.GetLeftPart(UriPartial.Authority)}?setup={setupToken}");
         await Expect(page.GetByTestId("setup-token")).ToHaveValueAsync(setupToken);
         await page.GetByTestId("display-name").FillAsync("Ada");
         await page.GetByTestId("email").FillAsync(Email);
         await page.GetByTestId("password").FillAsync(Password);
         await page.GetByTestId("sign-up").ClickAsync();
-        await Expect(page.GetByTestId("composer")).ToBeVisibleAsync();
+        await Expect(page.GetByTestId("composer")).ToBeEnabledAsync();
     }
 
     public async Task SignInAsync()
     {
-        await page.GotoAsync("/sign-in");
+        await page.VisitAsync("/sign-in");
         await page.GetByTestId("email").FillAsync(Email);
         await page.GetByTestId("password").FillAsync(Password);
         await page.GetByTestId("sign-in").ClickAsync();
-        await Expect(page.GetByTestId("composer")).ToBeVisibleAsync();
+        await Expect(page.GetByTestId("composer")).ToBeEnabledAsync();
     }
 
     /// <summary>Uploads files and waits until each is ready to be asked about.</summary>
     public async Task UploadAsync(params string[] paths)
     {
-        await page.GotoAsync("/documents");
+        await page.VisitAsync("/documents");
         await Expect(page.GetByTestId("document-upload")).ToBeEnabledAsync();
         await page.GetByTestId("document-upload").SetInputFilesAsync(paths);
         await Expect(page.GetByTestId("document-row")).ToHaveCountAsync(paths.Length);
@@ -48,14 +48,16 @@ internal sealed partial class ChatPageDriver(IPage page)
 
     public async Task NewConversationAsync()
     {
-        await page.GotoAsync("/");
-        await Expect(page.GetByTestId("composer")).ToBeVisibleAsync();
+        await page.VisitAsync("/");
+        await Expect(page.GetByTestId("composer")).ToBeEnabledAsync();
         await Expect(Answers).ToHaveCountAsync(0);
     }
 
     /// <summary>Sends a message; returns when the answer has begun.</summary>
     public async Task SendAsync(string message)
     {
+        await Expect(page.GetByTestId("composer")).ToBeEnabledAsync();
+        await Expect(page.Locator(".messages .skeleton")).ToHaveCountAsync(0);
         var before = await Answers.CountAsync();
         await page.GetByTestId("composer").FillAsync(message);
         await Expect(page.GetByTestId("send")).ToBeEnabledAsync();

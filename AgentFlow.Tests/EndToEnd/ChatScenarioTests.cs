@@ -93,7 +93,7 @@ public sealed partial class ChatScenarioTests : IAsyncLifetime
         await Browser.PictureAsync(page, "chat-phone");
         await page.EmulateMediaAsync(new() { ColorScheme = ColorScheme.Light, ReducedMotion = ReducedMotion.NoPreference });
         await page.SetViewportSizeAsync(1280, 800);
-        await page.GotoAsync("/admin");
+        await page.VisitAsync("/admin");
         await Expect(page.GetByTestId("chart-number").First).ToBeVisibleAsync();
         await Browser.PictureAsync(page, "admin");
     }
@@ -108,11 +108,11 @@ public sealed partial class ChatScenarioTests : IAsyncLifetime
 
     private static async Task FindEverythingAgainAsync(IPage page)
     {
-        await page.GotoAsync("/documents");
+        await page.VisitAsync("/documents");
         await Expect(page.GetByTestId("document-row")).ToHaveCountAsync(3);
-        await page.GotoAsync("/memories");
+        await page.VisitAsync("/memories");
         await Expect(page.GetByTestId("memory-row").Filter(new LocatorFilterOptions { HasText = "green tea" })).Not.ToHaveCountAsync(0);
-        await page.GotoAsync("/");
+        await page.VisitAsync("/");
         await page.GetByText("For how many years").First.ClickAsync();
         await Expect(page.GetByTestId("message-assistant")).ToHaveCountAsync(3);
         await Expect(page.GetByTestId("message-assistant").First).ToContainTextAsync("three years");

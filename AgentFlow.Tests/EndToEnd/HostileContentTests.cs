@@ -72,31 +72,32 @@ public sealed partial class HostileContentTests : IAsyncLifetime
         await chat.NewConversationAsync();
         await chat.AskAsync(Long[0]);
         await LookAsync(page);
-        await page.GotoAsync($"/c/{conversation}");
+        await page.VisitAsync($"/c/{conversation}");
         await Expect(page.GetByTestId("message-assistant")).ToHaveCountAsync(Long.Length);
         await LookAsync(page);
-        await page.GotoAsync("/documents");
+        await page.VisitAsync("/documents");
         await Expect(page.GetByTestId("document-row")).ToHaveCountAsync(Short.Length + 1);
         await LookAsync(page);
         await page.GetByTestId("document-row").Filter(new LocatorFilterOptions { HasText = "all of them" }).GetByRole(AriaRole.Button).First.ClickAsync();
         await Expect(page.Locator(".document-text")).ToContainTextAsync("BATCH-0");
         await LookAsync(page);
-        await page.GotoAsync("/memories");
+        await page.VisitAsync("/memories");
         await Expect(page.GetByTestId("memory-row")).ToHaveCountAsync(Short.Length);
         await LookAsync(page);
-        await page.GotoAsync("/agents");
+        await page.VisitAsync("/agents");
         await Expect(page.Locator("li.card code").Filter(new LocatorFilterOptions { HasText = "hostile-" })).ToHaveCountAsync(Short.Length);
         await LookAsync(page);
-        await page.GotoAsync("/rooms");
+        await page.VisitAsync("/rooms");
+        await page.GetByTestId("more-rooms").ClickAsync();
         await Expect(page.GetByTestId("room-row")).ToHaveCountAsync(Short.Length);
         await LookAsync(page);
-        await page.GotoAsync($"/rooms/{room}");
+        await page.VisitAsync($"/rooms/{room}");
         await Expect(page.GetByTestId("message-assistant")).ToHaveCountAsync(Long.Length);
         await Expect(page.GetByTestId("room-message")).ToHaveCountAsync(Long.Length * 2);
         await LookAsync(page);
         foreach (var path in new[] { "/settings", "/admin", "/tasks" })
         {
-            await page.GotoAsync(path);
+            await page.VisitAsync(path);
             await Expect(page.Locator("main")).ToBeVisibleAsync();
             await LookAsync(page);
         }

@@ -97,6 +97,6 @@ public sealed class ReplicasTests : IAsyncLifetime
     internal static Dictionary<string, string> Settings(ScriptedProvider provider) => new(StringComparer.Ordinal)
     {
         ["Models__Providers__0__Endpoint"] = provider.Endpoint.ToString(), ["Models__Providers__0__Model"] = "scripted", ["Models__Providers__0__ApiKey"] = "k",
-        ["Queue__Lease"] = "00:00:03", ["Runs__Lease"] = "00:00:03", ["Runs__Heartbeat"] = "00:00:00.5",
+        ["Queue__Lease"] = "00:00:10", ["Runs__Lease"] = "00:00:20", ["Runs__Heartbeat"] = "00:00:00.5",
     };
 }

@@ -26,6 +26,8 @@ public sealed class TelemetryTests : IAsyncLifetime
         var modules = Path.Combine(RunningAgentFlow.Solution, "AgentFlow.Tests", "Clients", "node_modules");
         var path = string.Join(':', [.. Programs.Select(each => Path.Combine(modules, each)), Environment.GetEnvironmentVariable("PATH")]);
         await using var agentFlow = await RunningAgentFlow.StartAsync(_folder["state"], new Dictionary<string, string>(StringComparer.Ordinal) { ["PATH"] = path });
+        var dashboard = new Uri(agentFlow.Lines.Single(line => line.Contains("dashboard starts at", StringComparison.Ordinal)).Split(' ')[^1]);
+        await ListensAsync(dashboard);
         var page = await _browser.OpenAsync(agentFlow.Web);
         var chat = new ChatPageDriver(page);
         await chat.SignUpAsync(agentFlow.Web, agentFlow.SetupToken!);
@@ -34,7 +36,6 @@ public sealed class TelemetryTests : IAsyncLifetime
         await chat.NewConversationAsync();
         Assert.Contains("terminate", await chat.AskAsync("What happens to patent licenses when someone institutes patent litigation?"), StringComparison.OrdinalIgnoreCase);
 
-        var dashboard = new Uri(agentFlow.Lines.Single(line => line.Contains("dashboard starts at", StringComparison.Ordinal)).Split(' ')[^1]);
         var trace = await FindTraceAsync(dashboard, ["web", "api", "memory"]);
         Assert.Contains(trace, span => span is { Service: "api", Name: "postgresql" });
         Assert.Single(Roots(trace));
@@ -45,6 +46,26 @@ public sealed class TelemetryTests : IAsyncLifetime
 
         Assert.Equal(0, await agentFlow.TerminateAsync());
         await agentFlow.NothingIsLeftAsync();
+    }
+
+    /// <summary>Nobody waits for the dashboard, and what is told to it before it listens is lost.</summary>
+    private static async Task ListensAsync(Uri dashboard)
+    {
+        using var http = new HttpClient();
+        await Support.Patience.UntilAsync(
+            async () =>
+            {
+                try
+                {
+                    using var response = await http.GetAsync(dashboard, TestContext.Current.CancellationToken);
+                    return response.IsSuccessStatusCode;
+                }
+                catch (HttpRequestException)
+                {
+                    return false;
+                }
+            },
+            "the dashboard answers");
     }
 
     /// <summary>Spans arrive in batches of some seconds; waits for a trace that all services have a part in.</summary>

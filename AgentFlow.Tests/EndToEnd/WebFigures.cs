@@ -28,7 +28,7 @@ public sealed class WebFigures(WebSite site) : IClassFixture<WebSite>
         var paints = new List<double>();
         for (var i = 0; i < Loads; i++)
         {
-            await page.GotoAsync("/");
+            await page.VisitAsync("/");
             await Expect(page.GetByTestId("composer")).ToBeEnabledAsync();
             paints.Add(await page.EvaluateAsync<double>("() => performance.getEntriesByName('first-contentful-paint')[0].startTime"));
         }
@@ -45,7 +45,7 @@ public sealed class WebFigures(WebSite site) : IClassFixture<WebSite>
         var conversation = await site.AskManyAsync("How long does the queen live, and a worker, and a drone?", Questions);
         var (page, chat) = await site.SignInAsync();
         var since = Stopwatch.GetTimestamp();
-        await page.GotoAsync("/c/" + conversation);
+        await page.VisitAsync("/c/" + conversation);
         await Expect(chat.Answers).Not.ToHaveCountAsync(0);
         Print($"{2 * Questions} messages, opened after", Stopwatch.GetElapsedTime(since).TotalMilliseconds, "ms", 3_000);
         await page.EvaluateAsync("() => { window.slow = []; new PerformanceObserver(list => window.slow.push(...list.getEntries().map(each => each.duration))).observe({ type: 'longtask' }); }");

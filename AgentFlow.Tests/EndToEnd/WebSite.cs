@@ -45,6 +45,7 @@ public sealed class WebSite : IAsyncLifetime
             ["Limits__RequestsPerMinute"] = "100000",
             ["Limits__AnonymousPerMinute"] = "10000",
             ["Limits__SignInsPerAddress"] = "1000",
+            ["Auth__AccessTokenLifetime"] = "01:00:00",
         });
         using var anonymous = new HttpClient { BaseAddress = _agentFlow.Api };
         var request = new RegisterRequest { Email = ChatPageDriver.Email, Password = ChatPageDriver.Password, DisplayName = "Ada Lovelace", SetupToken = _agentFlow.SetupToken };
@@ -73,11 +74,18 @@ public sealed class WebSite : IAsyncLifetime
     public async Task<string> InviteAsync() =>
         (await ReadAsync<InviteCreated>(await _admin.PostAsJsonAsync("/api/admin/invites", new InviteRequest(), ContractJson.Options, Ct))).Token;
 
-    /// <summary>The newest answer of the administrator's conversation as the API has stored it.</summary>
+    /// <summary>The newest answer of the administrator's conversation as the API has stored it; empty while the API is away.</summary>
     public async Task<string> StoredAnswerAsync(string conversation)
     {
-        var page = await ReadAsync<Page<HistoryMessage>>(await _admin.GetAsync($"/api/chat/{conversation}/history?order=desc&limit=1", Ct));
-        return page.Items[0].Content;
+        try
+        {
+            using var response = await _admin.GetAsync($"/api/chat/{conversation}/history?order=desc&limit=1", Ct);
+            return (int)response.StatusCode >= 500 ? "" : (await ReadAsync<Page<HistoryMessage>>(response)).Items[0].Content;
+        }
+        catch (HttpRequestException)
+        {
+            return "";
+        }
     }
 
     /// <summary>A conversation of that many questions with their answers; the whole of it goes through the API.</summary>
