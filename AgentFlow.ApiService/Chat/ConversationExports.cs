@@ -31,7 +31,10 @@ internal static class ConversationExports
         foreach (var message in export.Messages)
         {
             var who = message.Author ?? (message.Role == ChatRole.User ? "User" : "Assistant");
-            text.Append(CultureInfo.InvariantCulture, $"\n## {who}, {message.CreatedAt:yyyy-MM-dd HH:mm} UTC\n\n{message.Content}\n");
+            text.Append(CultureInfo.InvariantCulture, $"\n## {who}, {message.CreatedAt:yyyy-MM-dd HH:mm} UTC\n\n");
+            if (message.SelectedText is { } selected)
+                text.Append("> ").AppendJoin("\n> ", selected.ReplaceLineEndings("\n").Split('\n')).Append("\n\n");
+            text.Append(CultureInfo.InvariantCulture, $"{message.Content}\n");
             foreach (var citation in message.Citations)
                 text.Append(CultureInfo.InvariantCulture, $"\n[{citation.Index}] {citation.DocumentName ?? "selected text"}, characters {citation.Start} to {citation.End}\n");
         }

@@ -24,13 +24,13 @@ internal sealed class Conversations(Database database)
     private const string SelectOne = $"select c.id, c.title, c.agent, c.created_at, c.updated_at, {ActiveRun} from conversations c where c.id = $1 and c.is_kept";
 
     private const string SelectMessages = """
-        select m.id, m.parent_id, m.role, m.content, m.author, m.run_id, m.status, m.details::text, m.created_at, m.position, m.author_id
+        select m.id, m.parent_id, m.role, m.content, m.author, m.run_id, m.status, m.details::text, m.created_at, m.position, m.author_id, m.selected_text
         from messages m where m.conversation_id = $1 and m.position > $2 order by m.position limit $3
         """;
 
     private const string SelectNewest = """
         select * from (
-            select m.id, m.parent_id, m.role, m.content, m.author, m.run_id, m.status, m.details::text, m.created_at, m.position, m.author_id
+            select m.id, m.parent_id, m.role, m.content, m.author, m.run_id, m.status, m.details::text, m.created_at, m.position, m.author_id, m.selected_text
             from messages m where m.conversation_id = $1 and ($2 = 0 or m.position < $2) order by m.position desc limit $3
         ) newest order by position
         """;
@@ -133,6 +133,7 @@ internal sealed class Conversations(Database database)
             Content = reader.GetString(3),
             Author = reader.NullableString(4),
             AuthorId = reader.NullableGuid(10) is { } author ? new OwnerId(author) : null,
+            SelectedText = reader.NullableString(11),
             RunId = reader.NullableGuid(5) is { } run ? new RunId(run) : null,
             Status = (RunStatus)reader.GetInt16(6),
             Citations = details.Citations,

@@ -54,8 +54,8 @@ internal sealed class RoomFeed(Database database, Conversations conversations, R
     /// <summary>Nothing when the message is there already.</summary>
     private const string AppendMessage = """
         with added as (
-            insert into messages (id, owner_id, conversation_id, parent_id, role, content, author, author_id, status)
-            select $2, $1, $3, (select n.id from messages n where n.conversation_id = $3 order by n.position desc limit 1), 0, $4, $5, $6, 3
+            insert into messages (id, owner_id, conversation_id, parent_id, role, content, author, author_id, status, selected_text)
+            select $2, $1, $3, (select n.id from messages n where n.conversation_id = $3 order by n.position desc limit 1), 0, $4, $5, $6, 3, $7::text
             on conflict do nothing returning id
         ), next as (
             update rooms set last_seq = last_seq + 1, updated_at = now() where id = $1 and exists (select from added) returning last_seq
@@ -74,7 +74,7 @@ internal sealed class RoomFeed(Database database, Conversations conversations, R
     private const string SelectRole = "select role from room_members where room_id = $1 and member_id = $2";
 
     private const string SelectEntries = """
-        select e.seq, e.ahead, e.run_id, m.id, m.parent_id, m.content, m.author, m.author_id, m.created_at
+        select e.seq, e.ahead, e.run_id, m.id, m.parent_id, m.content, m.author, m.author_id, m.created_at, m.selected_text
         from room_events e left join messages m on m.id = e.message_id
         where e.room_id = $1 and e.seq > $2 and (e.kind = 'changed' or m.id is not null) order by e.seq limit $3
         """;
@@ -97,11 +97,11 @@ internal sealed class RoomFeed(Database database, Conversations conversations, R
     };
 
     /// <summary>A message to the people alone.</summary>
-    public Task SayAsync(RoomAccess room, OwnerId author, MessageId id, string text, CancellationToken ct)
+    public Task SayAsync(RoomAccess room, OwnerId author, MessageId id, string text, string? selected, CancellationToken ct)
     {
         var batch = database.ForOwner(room.Id.Value).CreateBatch()
             .Add(LockConversation, [room.Conversation.Value])
-            .Add(AppendMessage, [room.Id.Value, id.Value, room.Conversation.Value, text, room.DisplayName, author.Value]);
+            .Add(AppendMessage, [room.Id.Value, id.Value, room.Conversation.Value, text, room.DisplayName, author.Value, selected]);
         signals.Tell(batch, room.Id);
         return batch.ExecuteAsync(ct);
     }
@@ -190,6 +190,7 @@ internal sealed class RoomFeed(Database database, Conversations conversations, R
         ParentId = reader.NullableGuid(4) is { } parent ? new MessageId(parent) : null,
         Role = ChatRole.User,
         Content = reader.GetString(5),
+        SelectedText = reader.NullableString(9),
         Author = reader.NullableString(6),
         AuthorId = reader.NullableGuid(7) is { } author ? new OwnerId(author) : null,
         RunId = reader.NullableGuid(2) is { } run ? new RunId(run) : null,

@@ -18,7 +18,7 @@ internal sealed class RoomTalk(RunStarter starter, RoomFeed feed, CallerLimits l
         limits.TakeRun(caller);
         if (frame.Ask is false)
         {
-            await feed.SayAsync(room, caller.Owner, MessageIdOf(room, caller, frame.IdempotencyKey), request.Question, ct);
+            await feed.SayAsync(room, caller.Owner, MessageIdOf(room, caller, frame.IdempotencyKey), request.Question, request.SelectedText, ct);
             return;
         }
 
@@ -49,7 +49,6 @@ internal sealed class RoomTalk(RunStarter starter, RoomFeed feed, CallerLimits l
             { ParentMessageId: not null } => "parentMessageId",
             { WhileRunning: not WhileRunning.Reject } => "whileRunning",
             { OnDisconnect: not OnDisconnect.Continue } => "onDisconnect",
-            { Ask: false, SelectedText: not null } => "selectedText",
             { Ask: false, Context: not null } => "context",
             { Ask: false, Model: not null } => "model",
             _ => null,

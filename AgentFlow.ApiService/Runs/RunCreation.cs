@@ -20,8 +20,8 @@ internal sealed class RunCreation(Database database)
     private const string TouchConversation = "update conversations set updated_at = now() where id = $1";
 
     private const string InsertMessage = """
-        insert into messages (id, owner_id, conversation_id, parent_id, role, content, author, run_id, status)
-        values ($1, $2, $3, $4::uuid, 0, $5, $6::text, $7, $8)
+        insert into messages (id, owner_id, conversation_id, parent_id, role, content, author, run_id, status, selected_text)
+        values ($1, $2, $3, $4::uuid, 0, $5, $6::text, $7, $8, $9::text)
         """;
 
     private const string InsertRun = """
@@ -60,11 +60,16 @@ internal sealed class RunCreation(Database database)
         else
             batch.Add(TouchConversation, [conversation]);
         if (plan.AddsMessage)
-            batch.Add(InsertMessage, [context.UserMessageId.Value, owner, conversation, plan.ParentId?.Value, request.Question, request.Author, context.RunId.Value, (short)RunStatus.Completed]);
+        {
+            batch.Add(InsertMessage, [
+                context.UserMessageId.Value, owner, conversation, plan.ParentId?.Value, request.Question, request.Author, context.RunId.Value, (short)RunStatus.Completed,
+                request.SelectedText]);
+        }
+
         var status = (short)(plan.IsQueued ? RunStatus.Queued : RunStatus.Running);
         batch.Add(InsertRun, [
             context.RunId.Value, owner, conversation, context.UserMessageId.Value, context.MessageId.Value, context.Agent.Slug, context.Model, status, hostId,
-            request.Idempotency?.Key, request.Idempotency?.RequestHash, Input(request)]);
+            request.Idempotency?.Key, request.Idempotency?.RequestHash, Input(context)]);
         batch.Add(InsertEvent, [context.RunId.Value, first.Seq, owner, first.Type, first.Data]);
         if (plan.IsQueued)
             RunCheckpoints.AddUnbegun(batch, context);
@@ -72,9 +77,9 @@ internal sealed class RunCreation(Database database)
         return batch.ExecuteAsync(ct);
     }
 
-    private static string? Input(RunRequest request) => request is { SelectedText: null, Context: null, TopK: null }
+    private static string? Input(RunContext run) => run is { SelectedText: null, Context: null, TopK: null }
         ? null
-        : JsonSerializer.Serialize(new { request.SelectedText, request.Context, request.TopK }, ContractJson.Options);
+        : JsonSerializer.Serialize(new { run.SelectedText, run.Context, run.TopK }, ContractJson.Options);
 
     private static ReplayedRun ReadReplay(NpgsqlDataReader reader) => new(new(reader.GetGuid(0)), new(reader.GetGuid(1)), reader.GetFieldValue<byte[]>(2), (RunStatus)reader.GetInt16(3));
 

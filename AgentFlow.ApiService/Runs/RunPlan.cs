@@ -49,7 +49,8 @@ internal sealed record RunPlan
         var branch = request.ParentMessageId == RunRequest.Root ? [] : existing.Branch;
         var parent = FindParent(request, existing, branch, isQueued);
         var head = branch.Count > 0 && branch[^1].Id == parent ? branch[^1] : null;
-        var isRepeat = head is { Role: ChatRole.User } && request.ParentMessageId is not null && head.Content == request.Question;
+        var isRepeat = head is { Role: ChatRole.User } && request.ParentMessageId is not null && head.Content == request.Question
+            && (request.SelectedText is null || request.SelectedText == head.SelectedText);
         var history = isRepeat ? branch.SkipLast(1) : branch;
         return new()
         {
@@ -69,7 +70,7 @@ internal sealed record RunPlan
                 Model = chosen.Model,
                 Question = request.Question,
                 History = request.History ?? [.. history.Select(message => message.ToTurn())],
-                SelectedText = request.SelectedText,
+                SelectedText = isRepeat ? head!.SelectedText : request.SelectedText,
                 Context = request.Context,
                 TopK = request.TopK,
                 IsStreamed = request.IsStreamed,

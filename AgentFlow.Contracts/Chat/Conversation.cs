@@ -29,6 +29,9 @@ public sealed record HistoryMessage
 
     public required string Content { get; init; }
 
+    /// <summary>What the person had selected and asked about; null without, and for answers.</summary>
+    public string? SelectedText { get; init; }
+
     /// <summary>Who wrote it, in a room: the name at that time.</summary>
     public string? Author { get; init; }
 

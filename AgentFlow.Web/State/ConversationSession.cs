@@ -55,7 +55,7 @@ internal sealed class ConversationSession(ApiClient api, RunStream stream, TimeP
         var local = MessageId.New();
         var leaving = _leaving.Token;
         var accepted = false;
-        State = State.Ask(request.Message ?? "", local, parent, time.GetUtcNow());
+        State = State.Ask(request.Message ?? "", request.SelectedText, local, parent, time.GetUtcNow());
         (IsBusy, Problem) = (true, null);
         Tell();
         await GuardAsync(async () =>
@@ -71,7 +71,7 @@ internal sealed class ConversationSession(ApiClient api, RunStream stream, TimeP
         if (!accepted && !leaving.IsCancellationRequested)
             State = State.Withdraw(local);
         Finish(leaving);
-        return accepted;
+        return accepted || leaving.IsCancellationRequested;
     }
 
     /// <summary>Asks the API to end the run; the stream then brings the terminal event.</summary>

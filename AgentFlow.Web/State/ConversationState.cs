@@ -66,12 +66,13 @@ internal sealed record ConversationState
         this with { Chosen = Chosen.SetItem(message.ParentId ?? default, message.Id) };
 
     /// <summary>Shows what was asked before the API has confirmed it; the history replaces it when the run has ended.</summary>
+    /// <param name="quote">What it is about, if anything was selected.</param>
     /// <param name="parent">The message that it follows; null at the start.</param>
-    public ConversationState Ask(string text, MessageId localId, MessageId? parent, DateTimeOffset now)
+    public ConversationState Ask(string text, string? quote, MessageId localId, MessageId? parent, DateTimeOffset now)
     {
-        if (parent is { } known && Messages.Find(message => message.Id == known) is { Role: ChatRole.User } question && question.Text == text)
+        if (parent is { } known && Messages.Find(message => message.Id == known) is { Role: ChatRole.User } question && question.Text == text && question.Quote == quote)
             return this with { AnswersTo = question.Id };
-        var asked = new MessageView { Id = localId, ParentId = parent, Role = ChatRole.User, Text = text, CreatedAt = now };
+        var asked = new MessageView { Id = localId, ParentId = parent, Role = ChatRole.User, Text = text, Quote = quote, CreatedAt = now };
         return (this with { Messages = Messages.Add(asked), AnswersTo = localId, Local = localId }).Choose(asked);
     }
 

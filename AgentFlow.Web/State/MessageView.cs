@@ -17,6 +17,9 @@ public sealed record MessageView
 
     public string Text { get; init; } = "";
 
+    /// <summary>What was selected and asked about; only with a question.</summary>
+    public string? Quote { get; init; }
+
     public string? Author { get; init; }
 
     /// <summary>Who wrote it; only in rooms.</summary>
@@ -49,6 +52,7 @@ public sealed record MessageView
         ParentId = message.ParentId,
         Role = message.Role,
         Text = message.Content,
+        Quote = message.SelectedText,
         Author = message.Author,
         AuthorId = message.AuthorId,
         RunId = message.RunId,

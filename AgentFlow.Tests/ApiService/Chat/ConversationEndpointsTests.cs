@@ -148,6 +148,26 @@ public sealed class ConversationEndpointsTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.NotFound, foreign.StatusCode);
     }
 
+    [Fact]
+    public async Task A_selection_is_kept_with_its_question_and_asked_about_again()
+    {
+        var first = await _host.ChatToEndAsync(new() { Message = "why?", SelectedText = "Bees dance.\nTheir angle tells." });
+        var id = Assert.IsType<RunStarted>(first[0].Parsed).ConversationId;
+        var question = (await GetAsync<Page<HistoryMessage>>($"/api/chat/{id}/history")).Items[0];
+
+        await _host.ChatToEndAsync(new() { Message = "why?", ConversationId = id, ParentMessageId = question.Id, SelectedText = question.SelectedText });
+        await AskAsync("why?", id, question.Id);
+        await _host.ChatToEndAsync(new() { Message = "why?", ConversationId = id, ParentMessageId = new MessageId(Guid.Empty), SelectedText = "Something else." });
+
+        var history = (await GetAsync<Page<HistoryMessage>>($"/api/chat/{id}/history")).Items;
+        Assert.Equal(["Bees dance.\nTheir angle tells.", null, null, null, "Something else.", null], history.Select(message => message.SelectedText));
+        Assert.Equal([question.Id, question.Id, question.Id], history.Where(message => message.Role == ChatRole.Assistant).Take(3).Select(message => message.ParentId!.Value));
+        Assert.Equal(3L, await Sql.ScalarAsync<long>(_database, "select count(*) from agentflow_api.runs where input->>'selectedText' like 'Bees dance.%'"));
+        Assert.Contains("> Bees dance.\n> Their angle tells.\n\nwhy?", await _host.Client.GetStringAsync($"/api/chat/{id}/export?format=markdown", Ct), StringComparison.Ordinal);
+        using var stranger = _host.ClientOf(OwnerId.New());
+        Assert.Equal(HttpStatusCode.NotFound, (await stranger.GetAsync($"/api/chat/{id}/history", Ct)).StatusCode);
+    }
+
     [Theory]
     [InlineData("?limit=0", 400)]
     [InlineData("?limit=-1", 400)]

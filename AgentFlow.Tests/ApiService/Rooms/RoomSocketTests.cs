@@ -166,7 +166,7 @@ public sealed class RoomSocketTests(RoomReplicas replicas) : IClassFixture<RoomR
     [Theory]
     [InlineData("""{"type":"message","message":"x","conversationId":"0199c1e2-7a51-7c3e-9d5b-0c8f5a1b2c3d"}""", 400)]
     [InlineData("""{"type":"message","message":""}""", 400)]
-    [InlineData("""{"type":"message","message":"x","ask":false,"selectedText":"y"}""", 400)]
+    [InlineData("""{"type":"message","message":"x","ask":false,"model":"y"}""", 400)]
     [InlineData("""{"type":"cancel","conversationId":"0199c1e2-7a51-7c3e-9d5b-0c8f5a1b2c3d"}""", 400)]
     [InlineData("""{"type":"cancel","runId":"0199c1e2-7a51-7c3e-9d5b-0c8f5a1b2c3d"}""", 404)]
     [InlineData("""{"type":"context.add","runId":"0199c1e2-7a51-7c3e-9d5b-0c8f5a1b2c3d","context":{}}""", 404)]

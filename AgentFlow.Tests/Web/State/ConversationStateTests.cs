@@ -16,7 +16,7 @@ public sealed class ConversationStateTests
     {
         for (var seed = 0; seed < Runs; seed++)
         {
-            var state = ConversationState.Empty.Ask("question", MessageId.New(), null, Noon);
+            var state = ConversationState.Empty.Ask("question", null, MessageId.New(), null, Noon);
             var expected = "";
             foreach (var evt in RandomRun(seed))
             {
@@ -37,7 +37,7 @@ public sealed class ConversationStateTests
         {
             var random = new Random(seed);
             var events = RandomRun(seed);
-            var asked = ConversationState.Empty.Ask("question", MessageId.New(), null, Noon);
+            var asked = ConversationState.Empty.Ask("question", null, MessageId.New(), null, Noon);
             var straight = events.Aggregate(asked, (state, evt) => state.Apply(evt));
             var again = asked;
             for (var i = 0; i < events.Count; i++)
@@ -82,7 +82,7 @@ public sealed class ConversationStateTests
     {
         var mine = RandomRun(1);
         var foreign = RandomRun(2).Where(evt => evt is not (RunStarted or RunQueued)).ToList();
-        var state = ConversationState.Empty.Ask("question", MessageId.New(), null, Noon);
+        var state = ConversationState.Empty.Ask("question", null, MessageId.New(), null, Noon);
         var alone = mine.Aggregate(state, (current, evt) => current.Apply(evt));
         var mixed = mine.SelectMany((evt, i) => new[] { evt, foreign[i % foreign.Count] }).Aggregate(state, (current, evt) => current.Apply(evt));
         Assert.Equal(Describe(alone), Describe(mixed));
@@ -94,8 +94,8 @@ public sealed class ConversationStateTests
         var first = RandomRun(3);
         var second = RandomRun(4).Select(evt => evt is RunStarted started ? started with { ConversationId = ((RunStarted)first[0]).ConversationId } : evt).ToList();
         var question = MessageId.New();
-        var state = first.Aggregate(ConversationState.Empty.Ask("question", question, null, Noon), (current, evt) => current.Apply(evt));
-        state = second.Aggregate(state.Ask("question", MessageId.New(), question, Noon), (current, evt) => current.Apply(evt));
+        var state = first.Aggregate(ConversationState.Empty.Ask("question", null, question, null, Noon), (current, evt) => current.Apply(evt));
+        state = second.Aggregate(state.Ask("question", null, MessageId.New(), question, Noon), (current, evt) => current.Apply(evt));
 
         var branch = state.Branch();
         Assert.Equal([question, ((RunStarted)second[0]).MessageId], branch.Select(message => message.Id));
@@ -107,8 +107,8 @@ public sealed class ConversationStateTests
     [Fact]
     public void An_edited_question_keeps_both_branches()
     {
-        var asked = ConversationState.Empty.Ask("first", MessageId.New(), null, Noon);
-        var edited = asked.Ask("second", MessageId.New(), null, Noon);
+        var asked = ConversationState.Empty.Ask("first", null, MessageId.New(), null, Noon);
+        var edited = asked.Ask("second", null, MessageId.New(), null, Noon);
         Assert.Equal("second", Assert.Single(edited.Branch()).Text);
         Assert.Equal("first", Assert.Single(edited.Choose(edited.Messages[0]).Branch()).Text);
     }
@@ -117,7 +117,7 @@ public sealed class ConversationStateTests
     public void The_end_of_a_historyconversation_is_enough_after_a_run()
     {
         var history = Enumerable.Range(0, 50).Select(i => Stored(i)).ToList();
-        var state = ConversationState.FromHistory(ConversationId.New(), history).Ask("new", MessageId.New(), history[^1].Id, Noon);
+        var state = ConversationState.FromHistory(ConversationId.New(), history).Ask("new", null, MessageId.New(), history[^1].Id, Noon);
         var asked = Stored(50) with { Content = "new", ParentId = history[^1].Id };
 
         var settled = state.RefreshEnd([.. history.TakeLast(5), asked]);
@@ -130,7 +130,7 @@ public sealed class ConversationStateTests
     public void Only_more_words_are_no_reason_to_draw_the_page()
     {
         var events = RandomRun(6);
-        var state = ConversationState.Empty.Ask("one", MessageId.New(), null, Noon).Apply(events[0]);
+        var state = ConversationState.Empty.Ask("one", null, MessageId.New(), null, Noon).Apply(events[0]);
         var first = state.Apply(new MessageDelta { Text = "Word", RunId = events[0].RunId, Seq = 2, At = Noon });
         var second = first.Apply(new MessageDelta { Text = " word", RunId = events[0].RunId, Seq = 3, At = Noon });
         var third = second.Apply(new FilterApplied { Kind = "link", RunId = events[0].RunId, Seq = 4, At = Noon });
@@ -143,9 +143,9 @@ public sealed class ConversationStateTests
     [Fact]
     public void A_refused_question_is_taken_back()
     {
-        var before = RandomRun(5).Aggregate(ConversationState.Empty.Ask("one", MessageId.New(), null, Noon), (state, evt) => state.Apply(evt));
+        var before = RandomRun(5).Aggregate(ConversationState.Empty.Ask("one", null, MessageId.New(), null, Noon), (state, evt) => state.Apply(evt));
         var id = MessageId.New();
-        Assert.Equal(Describe(before), Describe(before.Ask("two", id, before.Branch()[^1].Id, Noon).Withdraw(id)));
+        Assert.Equal(Describe(before), Describe(before.Ask("two", null, id, before.Branch()[^1].Id, Noon).Withdraw(id)));
     }
 
     [Fact]

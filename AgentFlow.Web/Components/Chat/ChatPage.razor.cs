@@ -84,30 +84,41 @@ public sealed partial class ChatPage
         await _session.OpenAsync(Id is { } id ? new ConversationId(id) : null);
     }
 
-    internal async Task AskAsync(string text) => await AskAsync(text, Branch.LastOrDefault()?.Id);
+    /// <summary>What was written below, with what was selected before.</summary>
+    private async Task AskAsync(string text)
+    {
+        if (_session is not { IsBusy: false })
+            return;
+        var quote = _quote;
+        _quote = null;
+        if (await AskAsync(text, quote, Branch.LastOrDefault()?.Id))
+            return;
+        _quote = quote;
+        if (_composer is not null)
+            await _composer.RestoreAsync(text);
+    }
 
+    /// <param name="quote">What the question is about, if anything was selected.</param>
     /// <param name="parent">The message that it follows: a sibling of what follows it already makes a branch.</param>
-    internal async Task AskAsync(string text, MessageId? parent)
+    /// <returns>False when it was refused.</returns>
+    internal async Task<bool> AskAsync(string text, string? quote, MessageId? parent)
     {
         if (_session is not { IsBusy: false } session || string.IsNullOrWhiteSpace(text))
-            return;
+            return false;
         var request = new ChatRequest
         {
             Message = text.Trim(),
             ConversationId = session.State.Id,
             Agent = _agent ?? (session.State.Id is null ? Workspace.User?.DefaultAgent : null),
-            SelectedText = _quote,
+            SelectedText = quote,
             ParentMessageId = session.State.Id is null ? null : parent ?? Start,
         };
-        _quote = null;
-        var accepted = await session.AskAsync(request, parent);
-        if (!accepted && _composer is not null)
-            await _composer.RestoreAsync(text);
+        return await session.AskAsync(request, parent);
     }
 
     /// <summary>The same question once more; its answer stands beside the first one.</summary>
     internal Task RegenerateAsync(MessageView answer) =>
-        _session?.State.Messages.Find(message => message.Id == answer.ParentId) is { } question ? AskAsync(question.Text, question.Id) : Task.CompletedTask;
+        _session?.State.Messages.Find(message => message.Id == answer.ParentId) is { } question ? AskAsync(question.Text, question.Quote, question.Id) : Task.CompletedTask;
 
     internal void Step(MessageView message, int by)
     {
