@@ -146,10 +146,13 @@ internal sealed class MarkupGuard(LinkRules links, Action<string> act)
         {
             '(' => text.IndexOf(')', close) > 0 ? Verdict.Whole : Verdict.Partial,
             '[' when bracket == 1 => text.IndexOf(']', close + 1) > 0 ? Verdict.Whole : Verdict.Partial,
-            ':' when bracket == 0 => text.Length > close + 3 && char.IsWhiteSpace(text[^1]) && text[(close + 2)..].Trim().Length > 0 ? Verdict.WholeBeforeLast : Verdict.Partial,
+            ':' when bracket == 0 && MayDefine => text.Length > close + 3 && char.IsWhiteSpace(text[^1]) && text[(close + 2)..].Trim().Length > 0 ? Verdict.WholeBeforeLast : Verdict.Partial,
             _ => Verdict.No,
         };
     }
+
+    /// <summary>The definition of a reference begins its line; "dict[str, int]: ..." of a program is none.</summary>
+    private bool MayDefine => char.IsWhiteSpace(_last) || _last is '>' or '*' or '-' or '+' or '.' or ')';
 
     private Verdict JudgeTag()
     {

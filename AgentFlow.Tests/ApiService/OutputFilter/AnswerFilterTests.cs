@@ -17,6 +17,7 @@ public sealed class AnswerFilterTests
     [InlineData("| a | b |\n|---|---|\n| ---- | -----BEGIN a list |")]
     [InlineData("A risk-free task-force with skis, AKIN to it; af_x.")]
     [InlineData("Code: `var x = a[i](j);`")]
+    [InlineData("def f(a: dict[str, int]) -> tuple[float, float]:\n    \"\"\"Says so.\"\"\"\n    if a[\"x\"]: return 1, 2\n")]
     public void What_is_harmless_passes_unchanged(string text) => Everywhere(text, text);
 
     [Theory]
