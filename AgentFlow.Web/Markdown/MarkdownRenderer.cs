@@ -92,15 +92,19 @@ internal sealed class MarkdownRenderer(
             builder.AddAttribute(_sequence++, "start", start.ToString());
     });
 
+    private static string? Alignment(Table table, int column) => column < table.ColumnDefinitions.Count
+        ? table.ColumnDefinitions[column].Alignment switch { TableColumnAlign.Right => "align-end", TableColumnAlign.Center => "align-center", _ => null }
+        : null;
+
     private void WriteTable(Table table) => Element("div", "table-scroll", () => Element("table", null, () =>
     {
         foreach (var row in table.OfType<TableRow>())
         {
             Element("tr", null, () =>
             {
-                foreach (var cell in row.OfType<TableCell>())
+                foreach (var (column, cell) in row.OfType<TableCell>().Index())
                 {
-                    Element(row.IsHeader ? "th" : "td", null, () =>
+                    Element(row.IsHeader ? "th" : "td", Alignment(table, column), () =>
                     {
                         foreach (var child in cell)
                         {
