@@ -1,7 +1,9 @@
 using System.Net;
 using AgentFlow.ServiceDefaults.Problems;
 using AgentFlow.Web.Api;
+using AgentFlow.Web.Resources;
 using Microsoft.AspNetCore.Antiforgery;
+using Microsoft.Extensions.Localization;
 
 namespace AgentFlow.Web.Files;
 
@@ -40,7 +42,7 @@ internal static class FileEndpoints
         }
         catch (ApiException refusal)
         {
-            return Refuse(refusal.Problem);
+            return Refuse(refusal.Problem, context.RequestServices.GetRequiredService<IStringLocalizer<Texts>>());
         }
     }
 
@@ -63,7 +65,7 @@ internal static class FileEndpoints
         }
         catch (ApiException refusal)
         {
-            return Refuse(refusal.Problem);
+            return Refuse(refusal.Problem, context.RequestServices.GetRequiredService<IStringLocalizer<Texts>>());
         }
     }
 
@@ -84,6 +86,6 @@ internal static class FileEndpoints
         return forwarded;
     }
 
-    private static IResult Refuse(ApiProblem problem) =>
-        Problem.Result(problem.Status is 0 ? (int)HttpStatusCode.BadGateway : problem.Status, problem.Code, problem.Detail);
+    private static IResult Refuse(ApiProblem problem, IStringLocalizer texts) =>
+        Problem.Result(problem.Status is 0 ? (int)HttpStatusCode.BadGateway : problem.Status, problem.Code, texts.Explain(problem));
 }

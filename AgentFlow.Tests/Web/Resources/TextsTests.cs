@@ -1,6 +1,9 @@
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
 using AgentFlow.Tests.EndToEnd;
+using AgentFlow.Web.Resources;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Localization;
 
 namespace AgentFlow.Tests.Web.Resources;
 
@@ -33,6 +36,46 @@ public sealed partial class TextsTests
         Assert.Empty(literal);
     }
 
+    /// <summary>Found in the sources of all services, so that a new refusal can not be forgotten; a text that no code needs is found as well.</summary>
+    [Fact]
+    public void Every_refusal_has_a_text()
+    {
+        var known = XDocument.Load(Path.Combine(Folder, "Resources", "Texts.resx")).Descendants("data").Select(text => (string)text.Attribute("name")!)
+            .Where(name => name.StartsWith(ProblemTexts.Prefix, StringComparison.Ordinal)).Select(name => name[ProblemTexts.Prefix.Length..]).ToHashSet(StringComparer.Ordinal);
+
+        var used = new[] { "ApiService", "MemoryService", "ServiceDefaults", "Web" }
+            .SelectMany(project => Directory.EnumerateFiles(Path.Combine(RunningAgentFlow.Solution, "AgentFlow." + project), "*.cs", SearchOption.AllDirectories))
+            .SelectMany(file => Codes(file, File.ReadAllText(file))).ToHashSet(StringComparer.Ordinal);
+
+        Assert.True(used.Count > 90, $"{used.Count}");
+        Assert.Empty(used.Except(known, StringComparer.Ordinal));
+        Assert.Empty(known.Except(used, StringComparer.Ordinal).Where(code => !code.StartsWith("http_", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void A_refusal_is_said_in_the_words_of_its_code_and_else_in_the_API_s()
+    {
+        using var services = new ServiceCollection().AddLogging().AddLocalization().BuildServiceProvider();
+        var texts = services.GetRequiredService<IStringLocalizer<Texts>>();
+
+        Assert.Equal("This conversation is being answered already. Wait, or stop that answer.", texts.Explain("run_active", "Send whileRunning enqueue."));
+        Assert.Equal("a.exe is of a type {1} that is not supported.", texts.Explain("unsupported_file_type", "a.exe is of a type {1} that is not supported."));
+        Assert.Equal("Of a newer API.", texts.Explain("not_known_here", "Of a newer API."));
+    }
+
+    /// <summary>A status with its code; what the end of a run says; and the files that give their codes names.</summary>
+    private static IEnumerable<string> Codes(string file, string source)
+    {
+        var (named, prefix) = Path.GetFileName(file) switch
+        {
+            "ModelErrors.cs" => (NamedByArm(), ""),
+            "RunErrors.cs" => (NamedByConstant(), ""),
+            "Tool.cs" => (NamedByConstant(), "tool "),
+            _ => (OfRuns(), ""),
+        };
+        return WithStatus().Matches(source).Select(code => code.Groups[1].Value).Concat(named.Matches(source).Select(code => prefix + code.Groups[1].Value));
+    }
+
     private static IEnumerable<string> Words(string source)
     {
         var markup = Comment().Replace(source, "").Split("\n@code")[0];
@@ -57,6 +100,18 @@ public sealed partial class TextsTests
 
     [GeneratedRegex("""\b(?:aria-label|title|placeholder|Title|Text|Action)="([A-Z][^"@]*)["]""")]
     private static partial Regex Attribute();
+
+    [GeneratedRegex("""(?:Status\d{3}\w+|\b[045]\d?\d?|\bstatus|StatusCode)\s*,\s*"([a-z][a-z_0-9]*[a-z0-9])["]\s*,""")]
+    private static partial Regex WithStatus();
+
+    [GeneratedRegex("""RunFailedException\(\s*"([a-z_]+)["]""")]
+    private static partial Regex OfRuns();
+
+    [GeneratedRegex("""=> \("([a-z_]+)["]""")]
+    private static partial Regex NamedByArm();
+
+    [GeneratedRegex("""const string \w+ = "([A-Za-z_]+)["]""")]
+    private static partial Regex NamedByConstant();
 
     [GeneratedRegex("[A-Za-z]{2}")]
     private static partial Regex Letters();
