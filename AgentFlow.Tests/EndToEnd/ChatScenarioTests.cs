@@ -116,6 +116,10 @@ public sealed partial class ChatScenarioTests : IAsyncLifetime
         await page.GetByText("For how many years").First.ClickAsync();
         await Expect(page.GetByTestId("message-assistant")).ToHaveCountAsync(3);
         await Expect(page.GetByTestId("message-assistant").First).ToContainTextAsync("three years");
+
+        // The history keeps no recall: it comes from the run's log.
+        await page.GetByTestId("message-assistant").First.Locator(".actions .link-button").ClickAsync();
+        await Expect(page.Locator(".timeline")).ToContainTextAsync("Recalled");
     }
 
     /// <summary>The service dies while its answer streams: the page says so, keeps what it showed, and shows the same after a reload.</summary>

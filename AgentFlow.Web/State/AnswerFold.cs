@@ -8,6 +8,7 @@ internal static class AnswerFold
 {
     public static MessageView Apply(MessageView message, RunEvent evt) => evt switch
     {
+        RunStarted started => message with { Agent = started.Agent, Model = started.Model },
         MessageDelta delta => message with { Text = message.Text + delta.Text, Status = RunStatus.Running },
         CitationAdded citation => message with { Citations = Cite(message.Citations, citation.ToCitation()) },
         UsageReported usage => message with { Usage = new RunUsage(usage.InputTokens, usage.OutputTokens, usage.Cost) },

@@ -88,6 +88,32 @@ internal sealed class ConversationSession(ApiClient api, RunStream stream, TimeP
         () => api.SendAsync(HttpMethod.Post, $"api/runs/{run}/approvals/{Uri.EscapeDataString(callId)}", new { decision, arguments }, _leaving.Token),
         _leaving.Token);
 
+    /// <summary>Reads from the run's log how an answer came about: the history keeps its calls of tools alone. The log is kept for some time only.</summary>
+    public async Task ExplainAsync(MessageId id)
+    {
+        if (State.Messages.Find(message => message.Id == id) is not { Role: ChatRole.Assistant, IsRunning: false, Agent: null, RunId: { } run } answer)
+            return;
+        var leaving = _leaving.Token;
+        await GuardAsync(
+            async () =>
+            {
+                var told = answer with { Text = "", Citations = [], Steps = [] };
+                try
+                {
+                    await foreach (var evt in stream.AttachAsync(run, 0, static _ => { }, leaving))
+                        told = AnswerFold.Apply(told, evt);
+                }
+                catch (ApiException gone) when (gone.Problem.Status is StatusCodes.Status404NotFound or StatusCodes.Status410Gone)
+                {
+                    return;
+                }
+
+                State = State.Explain(told);
+                Tell();
+            },
+            leaving);
+    }
+
     public void Choose(MessageView message)
     {
         State = State.Choose(message);
@@ -114,7 +140,13 @@ internal sealed class ConversationSession(ApiClient api, RunStream stream, TimeP
         var active = await ActiveRunAsync(id, history, leaving);
         Tell();
         if (active is not { } run)
+        {
+            // Why an answer failed stands in its run's log.
+            if (State.Branch() is [.., { Status: RunStatus.Failed } failed])
+                await ExplainAsync(failed.Id);
             return;
+        }
+
         State = State.Attach(run);
         IsBusy = true;
         Tell();
@@ -152,8 +184,7 @@ internal sealed class ConversationSession(ApiClient api, RunStream stream, TimeP
         if (State.Id is not { } id)
             return;
         var end = await api.GetAsync<Page<HistoryMessage>>($"api/chat/{id}/history?order=desc&limit={SettledMessages}", leaving);
-        var newest = end.Items.Reverse().ToList();
-        State = end.NextCursor is null ? State.Refresh(newest) : State.RefreshEnd(newest) ?? State.Refresh(await HistoryAsync(id, leaving));
+        State = end.NextCursor is null ? State.Refresh(end.Items) : State.RefreshEnd(end.Items) ?? State.Refresh(await HistoryAsync(id, leaving));
     }
 
     private void Apply(RunEvent evt)

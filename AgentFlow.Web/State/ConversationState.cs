@@ -87,6 +87,11 @@ internal sealed record ConversationState
     /// <summary>Waits for the events of a run that is going on, from its first one.</summary>
     public ConversationState Attach(RunId run) => this with { ActiveRun = run, ActiveMessage = null, Ahead = 0, LastSeq = 0 };
 
+    /// <summary>Takes over what a run's log tells about its answer beside the text.</summary>
+    public ConversationState Explain(MessageView told) => Messages.FindIndex(message => message.Id == told.Id) is >= 0 and var at
+        ? this with { Messages = Messages.SetItem(at, Messages[at] with { Agent = told.Agent, Model = told.Model, Steps = told.Steps, Failure = told.Failure }) }
+        : this;
+
     /// <summary>Takes over the history after a run, keeping the branch that was shown.</summary>
     public ConversationState Refresh(IEnumerable<HistoryMessage> history)
     {

@@ -138,7 +138,13 @@ public sealed partial class ChatPage
 
     internal void OpenPassage(DocumentId document, int start, int end, string text) => Open(new SourcePanel(document, start, end, text));
 
-    internal void OpenSteps(MessageView message) => Open(new StepsPanel(message.Id));
+    internal async Task OpenStepsAsync(MessageView message)
+    {
+        Open(new StepsPanel(message.Id));
+        if (_session is not null)
+            await _session.ExplainAsync(message.Id);
+        StateHasChanged();
+    }
 
     internal async Task DecideAsync(RunId run, string callId, string decision, JsonElement? arguments)
     {
