@@ -66,6 +66,10 @@ internal sealed class McpServerOptions : IValidatableObject
     [Range(1, 100)]
     public int MaxParallel { get; set; } = 4;
 
+    /// <summary>Between two looks whether the server still answers; one that does not is connected to anew, and its tools are not there meanwhile. Default 30 s.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.050", "01:00:00")]
+    public TimeSpan Look { get; set; } = TimeSpan.FromSeconds(30);
+
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
         if ((Endpoint is null) == (Command is null))

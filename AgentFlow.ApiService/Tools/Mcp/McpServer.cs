@@ -12,7 +12,6 @@ namespace AgentFlow.ApiService.Tools.Mcp;
 internal sealed partial class McpServer(string name, McpServerOptions options, TimeProvider time, ILoggerFactory logs) : IDisposable
 {
     private const int MaxTools = 100;
-    private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(1);
     private readonly ILogger _log = logs.CreateLogger<McpServer>();
@@ -36,7 +35,7 @@ internal sealed partial class McpServer(string name, McpServerOptions options, T
                 while (true)
                 {
                     // A server that ends its session is told at once; one that only falls silent, by the ping.
-                    await Task.WhenAny(client.Completion, Task.Delay(LookEvery, time, ct));
+                    await Task.WhenAny(client.Completion, Task.Delay(options.Look, time, ct));
                     ct.ThrowIfCancellationRequested();
                     if (client.Completion.IsCompleted)
                         throw new IOException("it ended the session");
