@@ -3,6 +3,7 @@ using System.Net;
 using System.Text.Json;
 using AgentFlow.ServiceDefaults.Edges;
 using AgentFlow.ServiceDefaults.Tokens;
+using AgentFlow.Tests.ApiService.Rooms;
 using AgentFlow.Tests.Support;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
@@ -79,6 +80,12 @@ public sealed class EdgePipelineTests(ApiHost host) : IClassFixture<ApiHost>
 
         Assert.Equal(HttpStatusCode.TooManyRequests, (await key.PostAsync("/api/v1/chat/query", Json("{}"), Ct)).StatusCode);
         Assert.Equal(HttpStatusCode.TooManyRequests, (await user.Client.PostAsync("/api/chat", Json("{}"), Ct)).StatusCode);
+        foreach (var path in new[] { "/ws/chat", $"/ws/rooms/{(await RoomReplicas.CreateAsync(user)).Id}" })
+        {
+            using var socket = await SocketClient.OpenAsync(app.Address, user.Client, path);
+            await socket.SendAsync("""{"type":"message","message":"And here?"}""");
+            Assert.Equal(429, (await socket.UntilAsync("error")).GetProperty("status").GetInt32());
+        }
     }
 
     [Fact]
@@ -104,7 +111,7 @@ public sealed class EdgePipelineTests(ApiHost host) : IClassFixture<ApiHost>
     [Fact]
     public async Task Browsers_behind_our_Web_have_a_bucket_each_and_nobody_else_can_claim_one()
     {
-        await using var app = await ApiHost.StartAsync(new() { ["Limits:AnonymousPerMinute"] = "3" });
+        await using var app = await ApiHost.StartAsync(new() { ["Limits:AnonymousPerMinute"] = "3" }, StopTheClock);
         var codec = app.Services.GetRequiredService<JwtCodec>();
         using var client = app.Client();
         async Task<int> RefusedAsync(int requests, Func<int, string> browser, Func<HttpRequestMessage, string, string?> token)

@@ -15,7 +15,8 @@ public sealed class FrontEndSignatureTests
     [Fact]
     public async Task One_browser_that_guesses_passwords_keeps_no_other_from_signing_in()
     {
-        await using var api = await ApiHost.StartAsync(new() { ["Limits:AnonymousPerMinute"] = "5" });
+        await using var api = await ApiHost.StartAsync(
+            new() { ["Limits:AnonymousPerMinute"] = "5" }, builder => builder.Services.AddSingleton<TimeProvider>(new StoppedClock()));
         await using var web = Client(api.Address);
 
         var guesses = new List<int>();
