@@ -117,6 +117,35 @@ public sealed class ProviderTurnTests(ProviderTurns shared) : IClassFixture<Prov
     }
 
     [Fact]
+    public async Task Over_a_socket_one_adds_context_that_is_not_trusted_consents_and_stops()
+    {
+        var added = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _turns.Provider.Enqueue(
+            new Script { Steps = [Sse.Text("Let me see. "), new ScriptStep.Gate(added.Task), .. Script.CallTools(("calculate", """{"expression":"1+1"}""")).Steps] },
+            Script.CallTools(("remember", """{"fact":"The boat carries herring."}""")),
+            Script.SayThenStall("Half"));
+        using var socket = await SocketClient.OpenAsync(_turns.Api.Address, _turns.User.Client, "/ws/chat");
+        await socket.SendAsync("""{"type":"message","message":"How many?"}""");
+        var run = (await socket.UntilAsync("message.delta")).GetProperty("runId").GetString();
+
+        await socket.SendAsync(new { type = "context.add", runId = run, context = new { cargo = "herring" } });
+        await socket.SendAsync("""{"type":"ping"}""");
+        await socket.UntilAsync("pong");
+        added.SetResult();
+        var asked = await socket.UntilAsync("approval.required");
+        Assert.Equal("remember", asked.GetProperty("tool").GetString());
+        await socket.SendAsync(new { type = "approval", runId = run, callId = asked.GetProperty("callId").GetString(), decision = "approve" });
+        await socket.UntilAsync("message.delta", frame => frame.GetProperty("text").GetString()!.EndsWith("Half", StringComparison.Ordinal));
+        await socket.SendAsync(new { type = "cancel", runId = run });
+
+        Assert.Matches(@"^Let me see\.\s+Half$", (await socket.UntilAsync("run.cancelled")).GetProperty("text").GetString()!);
+        await _turns.Provider.WaitForAbortAsync(Limit);
+        Assert.DoesNotContain("herring", _turns.Provider.Requests[0].Transcript, StringComparison.Ordinal);
+        Assert.Contains("herring", _turns.Provider.Requests[1].LastMessage, StringComparison.Ordinal);
+        Assert.Equal(1L, await _turns.CountAsync("select count(*) from memories where text = 'The boat carries herring.'", memory: true));
+    }
+
+    [Fact]
     public async Task Without_consent_in_time_the_call_is_not_made()
     {
         await using var turns = await StartAsync(withProvider: true, ""","tools":[{"name":"remember","policy":"ask"}]""", ("Tools:ApprovalTimeout", "00:00:01"));
