@@ -51,7 +51,7 @@ public sealed class PostgresClusterTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task The_cluster_is_safe_by_its_settings()
+    public async Task The_cluster_is_safe_by_its_settings_and_refuses_a_wrong_password()
     {
         Assert.Equal("on", await AskAsync("show data_checksums"));
         Assert.Equal("on", await AskAsync("show fsync"));
@@ -61,11 +61,7 @@ public sealed class PostgresClusterTests : IAsyncLifetime
         Assert.Equal("älter", await AskAsync("select lower('ÄLTER')"));
         Assert.Equal("True", await AskAsync("select 'Z' < 'a'"));
         Assert.Equal(["agentflow_api", "agentflow_memory"], (await AskAsync("select string_agg(datname, ',' order by datname) from pg_database where datname like 'agentflow%'")).Split(','));
-    }
 
-    [Fact]
-    public async Task A_wrong_password_is_refused()
-    {
         var wrong = new NpgsqlConnectionStringBuilder(_cluster.ConnectionString("agentflow_api")) { Password = "guess", Pooling = false };
         await using var connection = new NpgsqlConnection(wrong.ConnectionString);
         var refusal = await Assert.ThrowsAsync<PostgresException>(() => connection.OpenAsync(TestContext.Current.CancellationToken));
@@ -73,24 +69,23 @@ public sealed class PostgresClusterTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_killed_server_comes_back_with_what_was_committed()
+    public async Task A_killed_server_comes_back_with_what_was_committed_and_one_that_outlived_its_guard_is_stopped_before_the_next_start()
     {
         await AskAsync("create table kept as select 42 as answer");
-        var server = int.Parse((await File.ReadAllLinesAsync(_folder["state/postgres/postmaster.pid"], TestContext.Current.CancellationToken))[0], System.Globalization.CultureInfo.InvariantCulture);
+        var server = await ServerAsync();
         var before = _guard;
         Native.Signal(server, Native.SigKill);
         await Support.Patience.UntilAsync(() => Task.FromResult(_guard != before && _cluster.IsReady(_guard)), "the server's second start");
         Assert.Equal("42", await AskAsync("select answer from kept"));
-    }
 
-    [Fact]
-    public async Task A_server_that_outlived_its_guard_is_stopped_before_the_next_start()
-    {
-        var server = int.Parse((await File.ReadAllLinesAsync(_folder["state/postgres/postmaster.pid"], TestContext.Current.CancellationToken))[0], System.Globalization.CultureInfo.InvariantCulture);
+        server = await ServerAsync();
         await _cluster.PrepareAsync(_said.Add, TestContext.Current.CancellationToken);
         Assert.Contains($"Stopping a PostgreSQL of an earlier run (process {server})", _said);
         Assert.Null(Native.StartTime(server));
     }
+
+    private async Task<int> ServerAsync() =>
+        int.Parse((await File.ReadAllLinesAsync(_folder["state/postgres/postmaster.pid"], TestContext.Current.CancellationToken))[0], System.Globalization.CultureInfo.InvariantCulture);
 
     private async Task<string> AskAsync(string sql)
     {

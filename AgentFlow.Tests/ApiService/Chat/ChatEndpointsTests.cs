@@ -5,19 +5,14 @@ using AgentFlow.Contracts;
 using AgentFlow.Contracts.Chat;
 using AgentFlow.Contracts.Runs;
 using AgentFlow.Tests.ApiService.Runs;
-using AgentFlow.Tests.Support;
 
 namespace AgentFlow.Tests.ApiService.Chat;
 
-public sealed class ChatEndpointsTests : IAsyncLifetime
+public sealed class ChatEndpointsTests(EchoHost shared) : IClassFixture<EchoHost>
 {
-    private RunsHost _host = null!;
+    private readonly RunsHost _host = shared.Renewed;
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
-
-    public async ValueTask InitializeAsync() => _host = await RunsHost.StartAsync(await PostgresCluster.Shared.CreateDatabaseAsync(PostgresCluster.Api), TestAgents.EchoAsync);
-
-    public ValueTask DisposeAsync() => _host.DisposeAsync();
 
     [Fact]
     public async Task A_message_is_answered_as_a_numbered_stream_of_events()

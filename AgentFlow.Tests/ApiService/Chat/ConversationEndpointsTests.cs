@@ -4,24 +4,14 @@ using AgentFlow.Contracts;
 using AgentFlow.Contracts.Chat;
 using AgentFlow.Contracts.Runs;
 using AgentFlow.Tests.ApiService.Runs;
-using AgentFlow.Tests.Support;
 
 namespace AgentFlow.Tests.ApiService.Chat;
 
-public sealed class ConversationEndpointsTests : IAsyncLifetime
+public sealed class ConversationEndpointsTests(EchoHost shared) : IClassFixture<EchoHost>
 {
-    private RunsHost _host = null!;
-    private string _database = "";
+    private readonly RunsHost _host = shared.Renewed;
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
-
-    public async ValueTask InitializeAsync()
-    {
-        _database = await PostgresCluster.Shared.CreateDatabaseAsync(PostgresCluster.Api);
-        _host = await RunsHost.StartAsync(_database, TestAgents.EchoAsync);
-    }
-
-    public ValueTask DisposeAsync() => _host.DisposeAsync();
 
     [Fact]
     public async Task Conversations_are_listed_page_by_page_and_nobody_else_sees_them()
@@ -111,8 +101,8 @@ public sealed class ConversationEndpointsTests : IAsyncLifetime
         using var again = await _host.Client.DeleteAsync($"/api/chat/{id}", Ct);
 
         Assert.Equal((HttpStatusCode.NoContent, HttpStatusCode.NotFound), (deleted.StatusCode, again.StatusCode));
-        Assert.Equal(0L, await Sql.ScalarAsync<long>(
-            _database, "select (select count(*) from agentflow_api.messages) + (select count(*) from agentflow_api.runs) + (select count(*) from agentflow_api.run_events)"));
+        var left = new[] { "messages", "runs", "run_events" }.Select(table => $"(select count(*) from agentflow_api.{table} where owner_id = '{_host.Owner}')");
+        Assert.Equal(0L, await Sql.ScalarAsync<long>(shared.Database, $"select {string.Join('+', left)}"));
     }
 
     [Fact]

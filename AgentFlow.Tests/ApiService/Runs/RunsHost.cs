@@ -37,15 +37,14 @@ internal sealed class RunsHost : IAsyncDisposable
     {
         _app = app;
         Address = new(address);
-        Client = new() { BaseAddress = Address, Timeout = TimeSpan.FromMinutes(5) };
-        Client.DefaultRequestHeaders.Add("X-Owner", Owner.ToString());
+        Client = ClientOf(Owner);
     }
 
-    public OwnerId Owner { get; } = OwnerId.New();
+    public OwnerId Owner { get; private set; } = OwnerId.New();
 
     public Uri Address { get; }
 
-    public HttpClient Client { get; }
+    public HttpClient Client { get; private set; }
 
     public IServiceProvider Services => _app.Services;
 
@@ -90,12 +89,21 @@ internal sealed class RunsHost : IAsyncDisposable
         return new(app, app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First());
     }
 
+    /// <summary>A new owner, who has nothing yet, for the next test.</summary>
+    public RunsHost Renew()
+    {
+        Client.Dispose();
+        Owner = OwnerId.New();
+        Client = ClientOf(Owner);
+        return this;
+    }
+
     public Task StopAsync() => _app.StopAsync(TestContext.Current.CancellationToken);
 
     /// <summary>A client that reads and writes as somebody else, or as the same owner on another replica.</summary>
     public HttpClient ClientOf(OwnerId owner)
     {
-        var client = new HttpClient { BaseAddress = Address };
+        var client = new HttpClient { BaseAddress = Address, Timeout = TimeSpan.FromMinutes(5) };
         client.DefaultRequestHeaders.Add("X-Owner", owner.ToString());
         return client;
     }
