@@ -21,13 +21,16 @@ internal sealed class ApiKeyStore(Database database, TimeProvider time)
 
     private readonly ConcurrentDictionary<string, (MemoryCaller Caller, DateTimeOffset? ExpiresAt, long ReadAt)> _known = new(StringComparer.Ordinal);
 
-    /// <returns>The key's record, and the key itself, which is not kept anywhere.</returns>
-    internal async Task<CreatedMemoryKey> CreateAsync(Guid ownerId, NewMemoryKey key, CancellationToken ct)
+    internal async Task<CreatedMemoryKey> CreateAsync(Guid ownerId, NewMemoryKey key, CancellationToken ct) =>
+        await CreateAsync(ownerId, ApiKeyId.New(), key, ct) ?? throw new InvalidOperationException("A new id is never taken.");
+
+    /// <returns>The key's record, and the key itself, which is not kept anywhere. Null: there is a key of this id already.</returns>
+    internal async Task<CreatedMemoryKey?> CreateAsync(Guid ownerId, ApiKeyId id, NewMemoryKey key, CancellationToken ct)
     {
         var secret = KeyPrefix + Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(32));
         var created = new MemoryKey
         {
-            Id = ApiKeyId.New(),
+            Id = id,
             Name = key.Name,
             Prefix = secret[..(KeyPrefix.Length + 6)],
             Scopes = key.Scopes ?? [AccessScopes.Read, AccessScopes.Write],
@@ -35,17 +38,18 @@ internal sealed class ApiKeyStore(Database database, TimeProvider time)
             CreatedAt = time.GetUtcNow(),
             ExpiresAt = key.ExpiresAt,
         };
-        await database.ForOwner(ownerId).ExecuteAsync(
+        var stored = await database.ForOwner(ownerId).ExecuteAsync(
             """
             insert into memory_api_keys (id, owner_id, name, key_hash, prefix, scopes, user_id, agent_id, session_id, app_id, created_at, expires_at)
             values ($1, $2, $3, $4, $5, $6, $7::text, $8::text, $9::text, $10::text, $11, $12::timestamptz)
+            on conflict (id) do nothing
             """,
             [
                 created.Id.Value, ownerId, created.Name, Hash(secret), created.Prefix, created.Scopes.ToArray(), key.Subject?.UserId, key.Subject?.AgentId,
                 key.Subject?.SessionId, key.Subject?.AppId, created.CreatedAt, created.ExpiresAt,
             ],
             ct);
-        return new CreatedMemoryKey(created, secret);
+        return stored == 0 ? null : new CreatedMemoryKey(created, secret);
     }
 
     internal Task<List<MemoryKey>> ListAsync(Guid ownerId, CancellationToken ct) =>

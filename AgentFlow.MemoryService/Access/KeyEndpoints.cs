@@ -1,5 +1,6 @@
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Memories;
+using AgentFlow.ServiceDefaults.Idempotency;
 using AgentFlow.ServiceDefaults.Problems;
 using Microsoft.AspNetCore.Http.HttpResults;
 
@@ -11,21 +12,22 @@ internal static class KeyEndpoints
     {
         var group = routes.MapGroup("/api/keys").RequireAuthorization(Policies.Admin).WithTags("Keys");
         group.MapGet("/", ListAsync).WithName("ListMemoryKeys").WithSummary("The owner's API keys, without the keys themselves");
-        group.MapPost("/", CreateAsync).WithName("CreateMemoryKey").WithSummary("Makes a key; it is shown once")
-            .ProducesProblem(StatusCodes.Status400BadRequest);
-        group.MapDelete("/{id}", RevokeAsync).WithName("RevokeMemoryKey").WithSummary("Revokes a key; it stops working within 5 s");
+        group.MapPost("/", CreateAsync).WithIdempotency(showsSecret: true).WithName("CreateMemoryKey").WithSummary("Makes a key; it is shown once")
+            .ProducesProblem(StatusCodes.Status400BadRequest).ProducesProblem(StatusCodes.Status409Conflict);
+        group.MapDelete("/{id}", RevokeAsync).WithIdempotency().WithName("RevokeMemoryKey").WithSummary("Revokes a key; it stops working within 5 s");
     }
 
     private static async Task<Ok<Page<MemoryKey>>> ListAsync(MemoryCaller caller, ApiKeyStore keys, CancellationToken ct) =>
         TypedResults.Ok(new Page<MemoryKey>(await keys.ListAsync(caller.OwnerId, ct)));
 
     private static async Task<Results<Created<CreatedMemoryKey>, ProblemHttpResult>> CreateAsync(
-        NewMemoryKey key, MemoryCaller caller, ApiKeyStore keys, TimeProvider time, CancellationToken ct)
+        NewMemoryKey key, HttpContext context, MemoryCaller caller, ApiKeyStore keys, TimeProvider time, CancellationToken ct)
     {
         if (Refuse(key, caller, time.GetUtcNow()) is { } problem)
             return problem;
-        var created = await keys.CreateAsync(caller.OwnerId, key, ct);
-        return TypedResults.Created($"/api/keys/{created.Key.Id}", created);
+        return await keys.CreateAsync(caller.OwnerId, new ApiKeyId(IdempotencyKey.DeriveId(context)), key, ct) is { } created
+            ? TypedResults.Created($"/api/keys/{created.Key.Id}", created)
+            : Problem.SecretShown();
     }
 
     private static async Task<Results<NoContent, ProblemHttpResult>> RevokeAsync(ApiKeyId id, MemoryCaller caller, ApiKeyStore keys, CancellationToken ct) =>

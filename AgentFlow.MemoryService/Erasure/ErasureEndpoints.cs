@@ -4,14 +4,17 @@ using AgentFlow.MemoryService.Index;
 using AgentFlow.MemoryService.Ingestion;
 using AgentFlow.MemoryService.Memories;
 using AgentFlow.Retrieval.Index;
+using AgentFlow.ServiceDefaults.Idempotency;
 using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace AgentFlow.MemoryService.Erasure;
 
 internal static class ErasureEndpoints
 {
+    internal const string Path = "/api/subjects/erase";
+
     internal static void MapErasure(this IEndpointRouteBuilder routes) =>
-        routes.MapPost("/api/subjects/erase", EraseAsync).RequireAuthorization(Policies.Write).WithTags("Erasure").WithName("EraseSubject")
+        routes.MapPost(Path, EraseAsync).RequireAuthorization(Policies.Write).WithIdempotency().WithTags("Erasure").WithName("EraseSubject")
             .WithSummary("Removes everything about a subject from every place, and says what was removed").ProducesProblem(StatusCodes.Status400BadRequest);
 
     private static async Task<Ok<ErasureReceipt>> EraseAsync(

@@ -60,8 +60,8 @@ internal sealed class ErasureStore(Database database)
             """,
             [ownerId], ct);
 
-        // Kept answers quote memories; which ones can not be told, so all of this owner's go.
-        removed["replays"] = await session.ExecuteAsync("delete from idempotency_keys where owner_id = $1", [ownerId], ct);
+        // Kept answers quote memories; which ones can not be told, so all of this owner's go, but for receipts of erasures, this one's among them.
+        removed["replays"] = await session.ExecuteAsync("delete from idempotency_keys where owner_id = $1 and route <> $2", [ownerId, $"POST {ErasureEndpoints.Path}"], ct);
         if (points.Count > 0)
         {
             await session.ExecuteAsync(

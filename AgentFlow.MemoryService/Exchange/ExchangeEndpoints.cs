@@ -4,8 +4,9 @@ using AgentFlow.Contracts.Memories;
 using AgentFlow.MemoryService.Access;
 using AgentFlow.MemoryService.Memories;
 using AgentFlow.Retrieval.Filters;
-using Microsoft.AspNetCore.Http.Features;
+using AgentFlow.ServiceDefaults.Idempotency;
 using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Mvc;
 
 namespace AgentFlow.MemoryService.Exchange;
 
@@ -19,7 +20,7 @@ internal static class ExchangeEndpoints
         var group = routes.MapGroup("/api").WithTags("Exchange").ProducesProblem(StatusCodes.Status400BadRequest);
         group.MapPost("/export", ExportAsync).RequireAuthorization(Policies.Read).WithName("ExportMemories").Produces<MemoryExport>()
             .WithSummary("Memories with ids, versions and history, of a subject or all");
-        group.MapPost("/import", ImportAsync).RequireAuthorization(Policies.Write).WithName("ImportMemories").Accepts<MemoryExport>("application/json")
+        group.MapPost("/import", ImportAsync).RequireAuthorization(Policies.Write).WithIdempotency().WithMetadata(new RequestSizeLimitAttribute(MaxImportBytes)).WithName("ImportMemories").Accepts<MemoryExport>("application/json")
             .WithSummary("Takes in an export of this service or of Mem0");
     }
 
@@ -44,8 +45,6 @@ internal static class ExchangeEndpoints
 
     private static async Task<Ok<ImportReport>> ImportAsync(HttpContext context, MemoryCaller caller, MemoryImport import, CancellationToken ct)
     {
-        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit)
-            limit.MaxRequestBodySize = MaxImportBytes;
         using var body = await JsonDocument.ParseAsync(context.Request.Body, cancellationToken: ct);
         return TypedResults.Ok(await import.RunAsync(caller, body.RootElement.Clone(), ct));
     }

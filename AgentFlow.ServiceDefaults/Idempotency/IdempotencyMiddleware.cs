@@ -11,7 +11,8 @@ namespace AgentFlow.ServiceDefaults.Idempotency;
 /// <summary>Marks a route whose answers are kept under the caller's <c>Idempotency-Key</c>.</summary>
 public sealed class IdempotentRoute
 {
-    internal static readonly IdempotentRoute Marker = new();
+    /// <summary>The answer holds a secret that is kept nowhere: a repetition is told so with 409 <c>secret_already_shown</c>.</summary>
+    internal bool ShowsSecret { get; init; }
 }
 
 /// <summary>
@@ -25,7 +26,7 @@ internal sealed class IdempotencyMiddleware(RequestDelegate next, IdempotencySto
     public async Task InvokeAsync(HttpContext context)
     {
         var headers = context.Request.Headers[IdempotencyKey.Header];
-        if (headers.Count == 0 || context.GetEndpoint() is not RouteEndpoint endpoint || endpoint.Metadata.GetMetadata<IdempotentRoute>() is null
+        if (headers.Count == 0 || context.GetEndpoint() is not RouteEndpoint endpoint || endpoint.Metadata.GetMetadata<IdempotentRoute>() is not { } route
             || !Guid.TryParse(context.User.FindFirstValue("sub"), out var owner))
         {
             await next(context);
@@ -42,12 +43,12 @@ internal sealed class IdempotencyMiddleware(RequestDelegate next, IdempotencySto
         var key = new IdempotencyKey(owner, $"{context.Request.Method} {endpoint.RoutePattern.RawText}", value);
         context.Features.Set(key);
         var decision = await store.BeginAsync(key, await HashAsync(context), context.RequestAborted);
-        await ActAsync(context, key, decision);
+        await ActAsync(context, key, route, decision);
     }
 
-    private Task ActAsync(HttpContext context, IdempotencyKey key, IdempotencyDecision decision) => decision switch
+    private Task ActAsync(HttpContext context, IdempotencyKey key, IdempotentRoute route, IdempotencyDecision decision) => decision switch
     {
-        IdempotencyDecision.Proceed => ProceedAsync(context, key),
+        IdempotencyDecision.Proceed => ProceedAsync(context, key, route),
         IdempotencyDecision.Replay replay => ReplayAsync(context, replay),
         IdempotencyDecision.Mismatch => Problem.WriteAsync(
             context, StatusCodes.Status422UnprocessableEntity, "idempotency_key_reused", "This Idempotency-Key was used for another request."),
@@ -55,7 +56,7 @@ internal sealed class IdempotencyMiddleware(RequestDelegate next, IdempotencySto
             context, StatusCodes.Status409Conflict, "idempotency_key_in_flight", "The first request with this Idempotency-Key is still under way.", TimeSpan.FromSeconds(1)),
     };
 
-    private async Task ProceedAsync(HttpContext context, IdempotencyKey key)
+    private async Task ProceedAsync(HttpContext context, IdempotencyKey key, IdempotentRoute route)
     {
         var body = context.Response.Body;
         using var kept = new MemoryStream();
@@ -67,8 +68,10 @@ internal sealed class IdempotencyMiddleware(RequestDelegate next, IdempotencySto
             finished = context.Response.StatusCode < StatusCodes.Status500InternalServerError;
             if (finished)
             {
-                await store.FinishAsync(
-                    key, context.Response.StatusCode, context.Response.ContentType, context.Response.Headers.Location, kept.ToArray(), CancellationToken.None);
+                var (status, type, answer) = route.ShowsSecret && context.Response.StatusCode < StatusCodes.Status400BadRequest
+                    ? (StatusCodes.Status409Conflict, "application/problem+json", Problem.SecretShownBefore())
+                    : (context.Response.StatusCode, context.Response.ContentType, kept.ToArray());
+                await store.FinishAsync(key, status, type, context.Response.Headers.Location, answer, CancellationToken.None);
             }
         }
         finally
@@ -126,6 +129,8 @@ public static class IdempotencyRegistration
     public static IApplicationBuilder UseIdempotency(this IApplicationBuilder app) => app.UseMiddleware<IdempotencyMiddleware>();
 
     /// <summary>Keeps the route's answers under the caller's <c>Idempotency-Key</c>. Not for streams, which attach to the same run instead.</summary>
-    public static TBuilder WithIdempotency<TBuilder>(this TBuilder builder)
-        where TBuilder : IEndpointConventionBuilder => builder.WithMetadata(IdempotentRoute.Marker);
+    /// <param name="builder">The route.</param>
+    /// <param name="showsSecret">The answer shows a secret once: it is not kept, and a repetition is 409 <c>secret_already_shown</c> with the Location of what was made.</param>
+    public static TBuilder WithIdempotency<TBuilder>(this TBuilder builder, bool showsSecret = false)
+        where TBuilder : IEndpointConventionBuilder => builder.WithMetadata(new IdempotentRoute { ShowsSecret = showsSecret });
 }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
@@ -17,6 +18,14 @@ public static class Problem
 
     public static ProblemHttpResult Invalid(string field, string message) => Result(
         StatusCodes.Status400BadRequest, "invalid_request", message, new Dictionary<string, string[]>(StringComparer.Ordinal) { [field] = [message] });
+
+    /// <summary>The answer to a repeated request whose first answer showed a secret, which is kept nowhere.</summary>
+    public static ProblemHttpResult SecretShown() => TypedResults.Problem(SecretShownDetails());
+
+    internal static byte[] SecretShownBefore() => JsonSerializer.SerializeToUtf8Bytes(SecretShownDetails());
+
+    private static ProblemDetails SecretShownDetails() => Details(
+        StatusCodes.Status409Conflict, "secret_already_shown", "This was made before, and its secret was shown once. If it was lost, revoke it and make another.", null);
 
     /// <summary>For middleware: writes the whole response. Does nothing when the response has already begun.</summary>
     public static async Task WriteAsync(
