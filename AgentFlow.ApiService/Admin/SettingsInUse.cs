@@ -12,7 +12,7 @@ internal static partial class SettingsInUse
     private static readonly string[] Sections =
     [
         "Auth", "Limits", "Edges", "Cors", "Fetch", "Models", "Embedding", "Memory", "Documents", "Tools", "Agents", "Runs", "Queue", "Postgres", "OpenApi", "Logging", "services",
-        "ConnectionStrings", "AllowedHosts", "FRONTEND_URL", "POSTGRES_URL", "QDRANT_URL", "QDRANT_PORT", "NEO4J_URL", "MEM0_API_KEY", "OPENAI_API_KEY", "OPENAI_BASE_URL",
+        "ConnectionStrings", "AllowedHosts", "FRONTEND_URL", "POSTGRES_URL", "QDRANT_URL", "QDRANT_PORT", "QDRANT_API_KEY", "NEO4J_URL", "MEM0_API_KEY", "OPENAI_API_KEY", "OPENAI_BASE_URL",
         "OPENAI_MODEL", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS", "ASPNETCORE_ENVIRONMENT", "ENVIRONMENT",
     ];
 

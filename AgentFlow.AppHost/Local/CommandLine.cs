@@ -19,7 +19,7 @@ internal sealed record CommandLine(bool Reset, bool NoWeb, bool Help)
                                                   named here is an error, a busy default moves to the next free one
           AGENTFLOW_STOP_SECONDS                  what a stop may take before the rest is killed (default 9, up to 600)
           POSTGRES_URL                            a PostgreSQL to use instead of the private one, postgresql://user:password@host
-          QDRANT_URL, QDRANT_PORT                 a Qdrant to use; otherwise `qdrant` from PATH, otherwise the in-process index
+          QDRANT_URL, QDRANT_PORT, QDRANT_API_KEY a Qdrant to use; otherwise `qdrant` from PATH, otherwise the in-process index
           OPENAI_API_KEY, OPENAI_BASE_URL, OPENAI_MODEL
                                                   a model provider; without one the built-in offline model answers
           OTEL_EXPORTER_OTLP_ENDPOINT             where telemetry goes; otherwise the Aspire dashboard if `aspire` is on PATH

@@ -45,7 +45,7 @@ public static class IndexRegistration
 
     /// <summary>
     /// <c>ConnectionStrings:qdrant_http</c>, or where that is absent <c>QDRANT_URL</c> with the port that it names, else <c>QDRANT_PORT</c> (default 6333;
-    /// the gRPC port 6334 is taken for 6333, which it always accompanies).
+    /// the gRPC port 6334 is taken for 6333, which it always accompanies) and the key in <c>QDRANT_API_KEY</c>.
     /// </summary>
     /// <exception cref="SettingException">The value has another form.</exception>
     public static QdrantOptions? FindQdrant(IConfiguration configuration, string name)
@@ -59,7 +59,10 @@ public static class IndexRegistration
         if (!Uri.TryCreate(text, UriKind.Absolute, out var address) || (address.Scheme != Uri.UriSchemeHttp && address.Scheme != Uri.UriSchemeHttps))
             throw new SettingException("QDRANT_URL", $"found '{url}'", "Write an address such as http://localhost or http://localhost:6333");
         var port = Port(configuration["QDRANT_PORT"], address);
-        return new QdrantOptions { Endpoint = new UriBuilder(address.Scheme, address.Host, port == 6334 ? 6333 : port).Uri, Name = name };
+        var key = configuration["QDRANT_API_KEY"]?.Trim();
+        if (key?.Any(character => character is <= ' ' or > '~') is true)
+            throw new SettingException("QDRANT_API_KEY", "found (hidden)", "A key is visible ASCII characters without spaces: it is sent as a header");
+        return new QdrantOptions { Endpoint = new UriBuilder(address.Scheme, address.Host, port == 6334 ? 6333 : port).Uri, ApiKey = string.IsNullOrEmpty(key) ? null : key, Name = name };
     }
 
     /// <summary>Also a named port that is the scheme's own, which <see cref="Uri"/> can't tell from none.</summary>

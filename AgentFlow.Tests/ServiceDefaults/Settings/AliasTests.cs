@@ -9,7 +9,7 @@ using Npgsql;
 
 namespace AgentFlow.Tests.ServiceDefaults.Settings;
 
-/// <summary><c>POSTGRES_URL</c>, <c>QDRANT_URL</c> and <c>QDRANT_PORT</c>: both services on one database and one Qdrant, and nothing else set.</summary>
+/// <summary><c>POSTGRES_URL</c>, <c>QDRANT_URL</c>, <c>QDRANT_PORT</c> and <c>QDRANT_API_KEY</c>: both services on one database and one Qdrant, and nothing else set.</summary>
 public sealed class AliasTests
 {
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
@@ -18,14 +18,15 @@ public sealed class AliasTests
     public async Task Both_services_run_on_the_database_and_the_Qdrant_that_the_aliases_name()
     {
         Assert.SkipWhen(QdrantServer.FindBinary() is null, QdrantServer.Missing);
-        await using var qdrant = await QdrantServer.StartAsync(withKey: false);
+        await using var qdrant = await QdrantServer.StartAsync();
         var postgres = ToUri(await PostgresCluster.Shared.CreateDatabaseAsync());
         await using var memory = await MemoryHost.StartAsync(
             string.Empty,
-            settings: [("POSTGRES_URL", postgres), ("QDRANT_URL", "127.0.0.1"), ("QDRANT_PORT", qdrant.Port.ToString(CultureInfo.InvariantCulture))]);
+            settings: [("POSTGRES_URL", postgres), ("QDRANT_URL", "127.0.0.1"), ("QDRANT_API_KEY", qdrant.ApiKey), ("QDRANT_PORT", qdrant.Port.ToString(CultureInfo.InvariantCulture))]);
         await using var api = await ApiHost.StartAsync(new()
         {
             ["ConnectionStrings:agentflow-api"] = string.Empty, ["POSTGRES_URL"] = postgres, ["QDRANT_URL"] = $"http://127.0.0.1:{qdrant.Port}", ["QDRANT_PORT"] = "6333",
+            ["QDRANT_API_KEY"] = qdrant.ApiKey,
         });
 
         using var client = await memory.ClientAsync();
@@ -60,10 +61,13 @@ public sealed class AliasTests
     }
 
     [Fact]
-    public void A_port_that_is_none_is_refused_by_name()
+    public void A_port_or_a_key_that_is_none_is_refused_by_name()
     {
         var error = Assert.Throws<SettingException>(() => IndexRegistration.FindQdrant(Settings(("QDRANT_URL", "vectors"), ("QDRANT_PORT", "0")), "x"));
         Assert.Contains("QDRANT_PORT", error.Message, StringComparison.Ordinal);
+        var key = Assert.Throws<SettingException>(() => IndexRegistration.FindQdrant(Settings(("QDRANT_URL", "vectors"), ("QDRANT_API_KEY", "two words")), "x"));
+        Assert.StartsWith("QDRANT_API_KEY:", key.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("two words", key.Message, StringComparison.Ordinal);
     }
 
     private static IConfiguration Settings(params (string Key, string? Value)[] settings) =>
