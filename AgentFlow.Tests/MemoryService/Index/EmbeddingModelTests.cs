@@ -64,6 +64,7 @@ public sealed class EmbeddingModelTests
         }
 
         Assert.Contains((await toOld.SearchAsync("Tulip number 7 stands in bed 0")).Items, item => item.Text == "Tulip number 7 stands in bed 0");
+        await changed.Get<MemoryReembedding>().RunOnceAsync(Ct);
         await Patience.UntilAsync(() => CountAsync(changed, "scripted-8"), count => count == 40, "all memories have vectors of the new model");
         await old.DisposeAsync();
         await Patience.UntilAsync(() => toNew.SearchAsync("Lily 3 was planted by the old one"), found => found.Degraded is null && found.Items.Any(item => item.Text == "Lily 3 was planted by the old one"), "the new model's collection serves");
