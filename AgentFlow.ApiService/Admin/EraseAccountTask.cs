@@ -12,7 +12,7 @@ using Npgsql;
 namespace AgentFlow.ApiService.Admin;
 
 /// <summary>
-/// Erases what an account has: its part in rooms, its memories, then its rows in every table that has an owner, then the account. Finds the tables in the
+/// Erases what an account has: its part in rooms and in the collections of others, its memories, then its rows in every table that has an owner, then the account. Finds the tables in the
 /// catalogue, so that none made later is forgotten. Repeatable: what is gone stays gone. The audit log stays.
 /// </summary>
 internal sealed class EraseAccountTask(Database database, RoomErasure rooms, IHttpClientFactory clients, InternalTokens tokens) : ITaskHandler
@@ -37,6 +37,8 @@ internal sealed class EraseAccountTask(Database database, RoomErasure rooms, IHt
         var erased = await EraseTablesAsync(context.OwnerId, tables, ct);
         await database.AsWorker().CreateBatch()
             .Add("delete from tasks where owner_id = $1 and id <> $2", [context.OwnerId, context.Id])
+            .Add("delete from collection_members where member_id = $1", [context.OwnerId])
+            .Add("update documents set uploaded_by = $2 where uploaded_by = $1", [context.OwnerId, Guid.Empty])
             .Add("delete from users where owner_id = $1", [context.OwnerId])
             .ExecuteAsync(ct);
         return JsonSerializer.SerializeToElement(new { rows = erased, memories });

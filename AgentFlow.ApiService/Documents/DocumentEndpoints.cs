@@ -21,7 +21,7 @@ internal static class DocumentEndpoints
         var group = routes.MapGroup("/api/documents").WithTags("Documents").RequireAuthorization(Policies.Documents);
         group.MapPost("/", UploadAsync).WithName("UploadDocuments").WithSummary("Uploads files; they are searchable when their status is ready")
             .Uploads(options.MaxUploadBytes).WithIdempotency()
-            .Accepts<IFormFileCollection>("multipart/form-data").ProducesProblem(400).ProducesProblem(413).ProducesProblem(415);
+            .Accepts<IFormFileCollection>("multipart/form-data").ProducesProblem(400).ProducesProblem(404).ProducesProblem(413).ProducesProblem(415);
         group.MapGet("/", ListAsync).WithName("ListDocuments").WithSummary("The caller's documents, or those of one collection that the caller may use, newest first");
         group.MapGet("/{id}", GetAsync).WithName("GetDocument").WithSummary("One document with its status and progress");
         group.MapDelete("/{id}", DeleteAsync).WithName("DeleteDocument").WithSummary("Deletes a document at any stage; it is not found by searches from now on");
@@ -52,49 +52,53 @@ internal static class DocumentEndpoints
 
         // A shared collection is read as its owner's; one that the caller may not use holds nothing.
         var owner = collection is { } shared ? await access.OwnerOfCollectionAsync(caller.Owner, shared, CollectionAccess.Read, ct) : caller.Owner;
-        return TypedResults.Ok(owner is { } reader ? await store.ListAsync(reader, listing, ct) : new Page<DocumentSummary>([]));
+        var page = owner is { } reader ? await store.ListAsync(reader, listing, ct) : new Page<DocumentSummary>([]);
+        return TypedResults.Ok(owner == caller.Owner ? page : page with { Items = [.. page.Items.Select(document => document with { TaskId = null })] });
     }
 
     private static async Task<Results<Ok<DocumentSummary>, ProblemHttpResult>> GetAsync(
         string id, Caller caller, DocumentAccess access, DocumentStore store, CancellationToken ct) =>
         await access.OwnerOfAsync(caller.Owner, id, ct) is { } owner && await store.GetAsync(owner, DocumentId.Parse(id, null), ct) is { } found
-            ? TypedResults.Ok(found)
+            ? TypedResults.Ok(For(caller, owner, found))
             : Problem.NotFound("document");
 
     private static async Task<Results<Ok<DocumentSummary>, ProblemHttpResult>> PatchAsync(
-        string id, PatchDocumentRequest request, Caller caller, DocumentStore store, OutboxWorker outbox, CancellationToken ct)
+        string id, PatchDocumentRequest request, Caller caller, DocumentAccess access, DocumentStore store, OutboxWorker outbox, CancellationToken ct)
     {
         var patch = DocumentPatches.Validate(request);
-        if (!DocumentId.TryParse(id, null, out var document) || !await store.PatchAsync(caller.Owner, document, patch, ct))
+        if (await access.ChangerOfAsync(caller.Owner, id, ct) is not { } owner || !await store.PatchAsync(owner, DocumentId.Parse(id, null), patch, ct))
             return Problem.NotFound("document");
         outbox.Wake();
-        return await store.GetAsync(caller.Owner, document, ct) is { } found ? TypedResults.Ok(found) : Problem.NotFound("document");
+        return await store.GetAsync(owner, DocumentId.Parse(id, null), ct) is { } found ? TypedResults.Ok(For(caller, owner, found)) : Problem.NotFound("document");
     }
 
     private static async Task<Results<Accepted<UploadedDocument>, ProblemHttpResult>> ReplaceAsync(
-        string id, HttpContext context, Caller caller, DocumentUpload upload, CancellationToken ct) =>
-        DocumentId.TryParse(id, null, out var document) && await upload.ReplaceAsync(context, caller.Owner, document, ct) is { } replaced
-            ? TypedResults.Accepted($"/api/tasks/{replaced.TaskId}", replaced)
+        string id, HttpContext context, Caller caller, DocumentAccess access, DocumentUpload upload, CancellationToken ct) =>
+        await access.ChangerOfAsync(caller.Owner, id, ct) is { } owner && await upload.ReplaceAsync(context, owner, DocumentId.Parse(id, null), ct) is { } replaced
+            ? owner == caller.Owner ? TypedResults.Accepted($"/api/tasks/{replaced.TaskId}", replaced) : TypedResults.Accepted($"/api/documents/{id}", replaced with { TaskId = null })
             : Problem.NotFound("document");
 
-    private static async Task<Results<Ok<DocumentSummary>, ProblemHttpResult>> CancelAsync(string id, Caller caller, DocumentStore store, CancellationToken ct) =>
-        DocumentId.TryParse(id, null, out var document) && await store.CancelAsync(caller.Owner, document, ct)
-            && await store.GetAsync(caller.Owner, document, ct) is { } found
-            ? TypedResults.Ok(found)
+    private static async Task<Results<Ok<DocumentSummary>, ProblemHttpResult>> CancelAsync(
+        string id, Caller caller, DocumentAccess access, DocumentStore store, CancellationToken ct) =>
+        await access.ChangerOfAsync(caller.Owner, id, ct) is { } owner && await store.CancelAsync(owner, DocumentId.Parse(id, null), ct)
+            && await store.GetAsync(owner, DocumentId.Parse(id, null), ct) is { } found
+            ? TypedResults.Ok(For(caller, owner, found))
             : Problem.NotFound("document");
 
     private static async Task<Created<UploadResponse>> IngestUrlAsync(IngestUrlRequest request, Caller caller, UrlIngestion urls, CancellationToken ct) =>
         TypedResults.Created((string?)null, await urls.ReceiveAsync(caller.Owner, request, ct));
 
-    private static async Task<Results<NoContent, ProblemHttpResult>> DeleteAsync(string id, Caller caller, DocumentStore store, CancellationToken ct) =>
-        DocumentId.TryParse(id, null, out var document) && await store.DeleteAsync(caller.Owner, document, ct)
+    private static async Task<Results<NoContent, ProblemHttpResult>> DeleteAsync(
+        string id, Caller caller, DocumentAccess access, DocumentStore store, CancellationToken ct) =>
+        await access.ChangerOfAsync(caller.Owner, id, ct) is { } owner && await store.DeleteAsync(owner, DocumentId.Parse(id, null), ct)
             ? TypedResults.NoContent()
             : Problem.NotFound("document");
 
-    private static async Task<Results<Accepted<DocumentSummary>, ProblemHttpResult>> RetryAsync(string id, Caller caller, DocumentStore store, CancellationToken ct) =>
-        DocumentId.TryParse(id, null, out var document) && await store.RetryAsync(caller.Owner, document, ct) is { } task
-            && await store.GetAsync(caller.Owner, document, ct) is { } found
-            ? TypedResults.Accepted($"/api/tasks/{task}", found)
+    private static async Task<Results<Accepted<DocumentSummary>, ProblemHttpResult>> RetryAsync(
+        string id, Caller caller, DocumentAccess access, DocumentStore store, CancellationToken ct) =>
+        await access.ChangerOfAsync(caller.Owner, id, ct) is { } owner && await store.RetryAsync(owner, DocumentId.Parse(id, null), ct) is { } task
+            && await store.GetAsync(owner, DocumentId.Parse(id, null), ct) is { } found
+            ? TypedResults.Accepted(owner == caller.Owner ? $"/api/tasks/{task}" : $"/api/documents/{id}", For(caller, owner, found))
             : Problem.NotFound("document");
 
     private static async Task<Results<Ok<DocumentText>, ProblemHttpResult>> GetTextAsync(
@@ -114,6 +118,9 @@ internal static class DocumentEndpoints
             && await texts.ChunksAsync(owner, DocumentId.Parse(id, null), ChunkCursor.Decode(cursor), PageLimits.Page(limit), ct) is { } page
             ? TypedResults.Ok(page)
             : Problem.NotFound("document");
+
+    /// <summary>A task is shown to its owner alone.</summary>
+    private static DocumentSummary For(Caller caller, OwnerId owner, DocumentSummary document) => owner == caller.Owner ? document : document with { TaskId = null };
 
     private static async Task<Ok<DocumentSearchResponse>> SearchAsync(DocumentSearchRequest request, Caller caller, DocumentSearch search, CancellationToken ct) =>
         TypedResults.Ok(await search.SearchAsync(caller.Owner, SearchRequests.Validate(request), ct));

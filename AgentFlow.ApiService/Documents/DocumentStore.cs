@@ -23,19 +23,18 @@ internal sealed record NewDocument
     public JsonElement? Metadata { get; init; }
 
     public string? SourceUrl { get; init; }
-
-    public CollectionId? Collection { get; init; }
 }
 
 /// <summary>The documents of an owner. Everything here is bound to the owner by row-level security as well.</summary>
 internal sealed class DocumentStore(Database database, DurableQueue queue)
 {
     private const string Columns =
-        "d.id, d.name, d.media_type, d.size, d.status, d.failure_reason, d.title, d.pages, d.chunk_count, d.progress, d.tags, d.task_id, d.created_at, d.updated_at";
+        "d.id, d.name, d.media_type, d.size, d.status, d.failure_reason, d.title, d.pages, d.chunk_count, d.progress, d.tags, d.task_id, d.created_at, d.updated_at, d.uploaded_by";
 
     private const string Insert = """
-        insert into documents (id, owner_id, name, media_type, format, size, content_hash, original_id, tags, metadata, source_url, task_id)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb, $11::text, $12)
+        insert into documents (id, owner_id, name, media_type, format, size, content_hash, original_id, tags, metadata, source_url, task_id, uploaded_by, upload_hash)
+        select $1, $2, $3, $4, $5, $6, case when $13::uuid is null then $7 else sha256($7 || uuid_send($1)) end, $8, $9, $10::jsonb, $11::text, $12, $13::uuid,
+            case when $13::uuid is not null then $7 end
         on conflict (owner_id, content_hash) do nothing
         returning id
         """;
@@ -43,6 +42,21 @@ internal sealed class DocumentStore(Database database, DurableQueue queue)
     private const string Attach = "update document_originals set attached = true where id = $1";
 
     private const string SelectSame = $"select {Columns} from documents d where d.content_hash = $1 for update";
+
+    /// <summary>The same content in a collection; nothing outside it is looked at, so that a member learns of nothing else.</summary>
+    private const string SelectSameInside = $"""
+        select {Columns} from documents d join collection_documents c on c.document_id = d.id and c.collection_id = $2
+        where d.content_hash = $1 or d.upload_hash = $1
+        order by d.created_at limit 1
+        for update of d
+        """;
+
+    /// <summary>A collection that the upload may go into; a member's uploads into it wait for each other, so that the same content is seen.</summary>
+    private const string LockCollection = """
+        select true from collections c where c.id = $1 and c.owner_id = $2 and ($3::uuid is null or exists (
+            select from collection_members m where m.collection_id = c.id and m.member_id = $3 and m.access in ('write', 'manage') for share))
+        for no key update of c
+        """;
 
     private const string Discard = "delete from document_originals where id = $1";
 
@@ -76,7 +90,9 @@ internal sealed class DocumentStore(Database database, DurableQueue queue)
         with old as (select original_id from documents where id = $1),
         gone as (delete from document_originals o using old where o.id = old.original_id)
         update documents set version = version + 1, status = 'received', failure_reason = null, progress = 0, cursor_offset = 0, cursor_ordinal = 0,
-            name = $2, media_type = $3, format = $4, size = $5, content_hash = $6, original_id = $7, task_id = $8, updated_at = now()
+            name = $2, media_type = $3, format = $4, size = $5,
+            content_hash = case when uploaded_by is null then $6 else sha256($6 || uuid_send(id)) end, upload_hash = case when uploaded_by is not null then $6 end,
+            original_id = $7, task_id = $8, updated_at = now()
         where id = $1
         returning version
         """;
@@ -109,25 +125,32 @@ internal sealed class DocumentStore(Database database, DurableQueue queue)
 
     /// <summary>
     /// Keeps a new document and queues its ingestion, in one transaction. The same content a second time is the document that is there;
-    /// it is tried again when it had failed.
+    /// it is tried again when it had failed. What a member uploads is compared with what the collection holds, and with nothing else.
     /// </summary>
-    public async Task<UploadedDocument> AddAsync(OwnerId owner, NewDocument document, CancellationToken ct)
+    /// <exception cref="ProblemException">404: the collection, or the grant on it, is not there any more.</exception>
+    public async Task<UploadedDocument> AddAsync(UploadTarget target, NewDocument document, CancellationToken ct)
     {
+        var owner = target.Owner;
         var id = DocumentId.New();
         var task = IngestInput.Task(owner, id, version: 1);
         await using var session = await database.ForOwner(owner.Value).BeginAsync(ct);
-        var inserted = await session.QueryAsync(
+        if (target.Collection is { } into)
+            await LockAsync(session, target, into, ct);
+        var same = target.Member is null ? null : await session.QuerySingleAsync(SelectSameInside, [document.Original.ContentHash, target.Collection!.Value.Value], ReadSummary, ct);
+        var inserted = same is not null ? [] : await session.QueryAsync(
             Insert,
             [
                 id.Value, owner.Value, document.Name, document.Kind.MediaType, DocumentKinds.NameOf(document.Kind.Format), document.Original.Size,
-                document.Original.ContentHash, document.Original.Id, document.Tags.ToArray(), document.Metadata?.GetRawText() ?? "{}", document.SourceUrl, task.Id,
+                document.Original.ContentHash, document.Original.Id, document.Tags.ToArray(), document.Metadata?.GetRawText() ?? "{}", document.SourceUrl, task.Id, target.Member?.Value,
             ],
             reader => reader.GetGuid(0),
             ct);
         UploadedDocument result;
         if (inserted.Count == 0)
         {
-            result = await ReuseAsync(session, owner, document, ct);
+            same ??= await session.QuerySingleAsync(SelectSame, [document.Original.ContentHash], ReadSummary, ct)
+                ?? throw new InvalidOperationException("The document with the same content was deleted at this moment.");
+            result = await ReuseAsync(session, owner, document, same, ct);
         }
         else
         {
@@ -136,14 +159,16 @@ internal sealed class DocumentStore(Database database, DurableQueue queue)
             result = new UploadedDocument { Id = id, Name = document.Name, Status = DocumentStatus.Received, TaskId = new TaskId(task.Id) };
         }
 
-        if (document.Collection is { } collection && result.Id is { } kept)
-            await CollectAsync(session, owner, collection, kept, ct);
+        if (target.Collection is { } collection && await session.ExecuteAsync(AddToCollection, [collection.Value, result.Id!.Value.Value, owner.Value], ct) > 0)
+            await session.ExecuteAsync(CollectionStore.TouchDocument, [result.Id!.Value.Value], ct);
         await session.CommitAsync(ct);
-        return result;
+
+        // The task is its owner's.
+        return target.Member is null ? result : result with { TaskId = null };
     }
 
-    public Task<DocumentSummary?> GetAsync(OwnerId owner, DocumentId id, CancellationToken ct) =>
-        database.ForOwner(owner.Value).QuerySingleAsync(SelectOne, [id.Value], ReadSummary, ct);
+    public async Task<DocumentSummary?> GetAsync(OwnerId owner, DocumentId id, CancellationToken ct) =>
+        await database.ForOwner(owner.Value).QuerySingleAsync(SelectOne, [id.Value], ReadSummary, ct) is { } found ? (await NamedAsync([found], ct))[0] : null;
 
     public async Task<Page<DocumentSummary>> ListAsync(OwnerId owner, DocumentListing listing, CancellationToken ct)
     {
@@ -152,6 +177,7 @@ internal sealed class DocumentStore(Database database, DurableQueue queue)
             [owner.Value, listing.After?.CreatedAt, listing.After?.Id, listing.Status, listing.Tag, listing.Collection?.Value, listing.Limit + 1],
             ReadSummary,
             ct);
+        items = await NamedAsync(items, ct);
         if (items.Count <= listing.Limit)
             return new Page<DocumentSummary>(items);
         items.RemoveAt(items.Count - 1);
@@ -246,22 +272,33 @@ internal sealed class DocumentStore(Database database, DurableQueue queue)
         TaskId = reader.NullableGuid(11) is { } task ? new TaskId(task) : null,
         CreatedAt = reader.Time(12),
         UpdatedAt = reader.Time(13),
+        UploadedBy = reader.NullableGuid(14) is { } member ? new DocumentUploader(new OwnerId(member)) : null,
     };
 
-    /// <exception cref="ProblemException">404: the owner has no such collection.</exception>
-    private static async Task CollectAsync(DbSession session, OwnerId owner, CollectionId collection, DocumentId document, CancellationToken ct)
+    /// <summary>With the names of the members who uploaded some of them: one round trip more, where there are such.</summary>
+    private async Task<List<DocumentSummary>> NamedAsync(List<DocumentSummary> documents, CancellationToken ct)
     {
-        var known = await session.QueryAsync("select true from collections where id = $1 and owner_id = $2", [collection.Value, owner.Value], reader => reader.GetBoolean(0), ct);
-        if (known.Count == 0)
-            throw new ProblemException(StatusCodes.Status404NotFound, "not_found", "There is no such collection.");
-        if (await session.ExecuteAsync(AddToCollection, [collection.Value, document.Value, owner.Value], ct) > 0)
-            await session.ExecuteAsync(CollectionStore.TouchDocument, [document.Value], ct);
+        var members = documents.Select(document => document.UploadedBy?.UserId.Value).OfType<Guid>().Distinct().ToArray();
+        if (members.Length == 0)
+            return documents;
+        var names = await database.AsWorker().QueryAsync(
+            "select owner_id, display_name from users where owner_id = any ($1)", [members], row => (Id: row.GetGuid(0), Name: row.GetString(1)), ct);
+        var named = names.ToDictionary(account => account.Id, account => account.Name);
+        return documents.ConvertAll(document => document.UploadedBy is { } member
+            ? document with { UploadedBy = member with { DisplayName = named.GetValueOrDefault(member.UserId.Value) } }
+            : document);
     }
 
-    private async Task<UploadedDocument> ReuseAsync(DbSession session, OwnerId owner, NewDocument document, CancellationToken ct)
+    /// <exception cref="ProblemException">404: no such collection, or no grant on it that allows to write.</exception>
+    private static async Task LockAsync(DbSession session, UploadTarget target, CollectionId collection, CancellationToken ct)
     {
-        var same = await session.QuerySingleAsync(SelectSame, [document.Original.ContentHash], ReadSummary, ct)
-            ?? throw new InvalidOperationException("The document with the same content was deleted at this moment.");
+        var known = await session.QueryAsync(LockCollection, [collection.Value, target.Owner.Value, target.Member?.Value], reader => reader.GetBoolean(0), ct);
+        if (known.Count == 0)
+            throw UploadTarget.NoSuchCollection();
+    }
+
+    private async Task<UploadedDocument> ReuseAsync(DbSession session, OwnerId owner, NewDocument document, DocumentSummary same, CancellationToken ct)
+    {
         await session.ExecuteAsync(Discard, [document.Original.Id], ct);
         var task = same.TaskId;
         var status = same.Status;

@@ -13,21 +13,21 @@ namespace AgentFlow.ApiService.Documents;
 /// Receives a multipart upload and streams each file into Postgres. Parts: <c>file</c> (repeated), and before the files they are for
 /// <c>tag</c> (repeated), <c>metadata</c> (a JSON object) and <c>collection</c>. A file that is refused does not stop the others.
 /// </summary>
-internal sealed class DocumentUpload(DocumentStore store, OriginalStore originals, IOptions<DocumentOptions> options)
+internal sealed class DocumentUpload(DocumentStore store, DocumentAccess access, OriginalStore originals, IOptions<DocumentOptions> options)
 {
     private const int MaxBoundary = 70;
     private const int MaxFieldBytes = 64 * 1024;
     private const int MaxTags = 32;
     private const int MaxTagLength = 64;
 
-    /// <exception cref="ProblemException">Nothing was accepted: 400, 413 or 415 as the first file says.</exception>
-    public async Task<UploadResponse> ReceiveAsync(HttpContext context, OwnerId owner, CancellationToken ct)
+    /// <exception cref="ProblemException">Nothing was accepted: 404 for the collection, 400, 413 or 415 as the first file says.</exception>
+    public async Task<UploadResponse> ReceiveAsync(HttpContext context, OwnerId caller, CancellationToken ct)
     {
         var reader = new MultipartReader(Boundary(context.Request), context.Request.Body) { HeadersCountLimit = 16, HeadersLengthLimit = 16 * 1024 };
         var state = new Received();
         try
         {
-            await ReadSectionsAsync(reader, owner, state, ct);
+            await ReadSectionsAsync(reader, caller, state, ct);
         }
         catch (Exception error) when (error is (IOException and not BadHttpRequestException) or InvalidDataException)
         {
@@ -56,28 +56,28 @@ internal sealed class DocumentUpload(DocumentStore store, OriginalStore original
         return replaced;
     }
 
-    private async Task ReadSectionsAsync(MultipartReader reader, OwnerId owner, Received state, CancellationToken ct)
+    private async Task ReadSectionsAsync(MultipartReader reader, OwnerId caller, Received state, CancellationToken ct)
     {
         while (await reader.ReadNextSectionAsync(ct) is { } section)
         {
             if (!ContentDispositionHeaderValue.TryParse(section.ContentDisposition, out var disposition))
                 throw Refusals.Invalid("file", "A part has no Content-Disposition.");
             if (disposition.IsFileDisposition())
-                await ReadFileAsync(section, disposition, owner, state, ct);
+                await ReadFileAsync(section, disposition, await access.TargetAsync(caller, state.Collection, ct), state, ct);
             else
                 await ReadFieldAsync(section, HeaderUtilities.RemoveQuotes(disposition.Name).ToString(), state, ct);
         }
     }
 
-    private async Task ReadFileAsync(MultipartSection section, ContentDispositionHeaderValue disposition, OwnerId owner, Received state, CancellationToken ct)
+    private async Task ReadFileAsync(MultipartSection section, ContentDispositionHeaderValue disposition, UploadTarget target, Received state, CancellationToken ct)
     {
         if (state.Items.Count >= options.Value.MaxFilesPerUpload)
             throw new ProblemException(StatusCodes.Status413PayloadTooLarge, "too_many_files", $"One upload takes {options.Value.MaxFilesPerUpload} files.");
         var name = NameOf(disposition);
         try
         {
-            var file = await ReceiveFileAsync(section.Body, name, owner, ct);
-            state.Items.Add(await store.AddAsync(owner, file with { Tags = [.. state.Tags], Metadata = state.Metadata, Collection = state.Collection }, ct));
+            var file = await ReceiveFileAsync(section.Body, name, target.Owner, ct);
+            state.Items.Add(await store.AddAsync(target, file with { Tags = [.. state.Tags], Metadata = state.Metadata }, ct));
         }
         catch (ProblemException refusal) when (refusal.Status is 400 or 413 or 415)
         {

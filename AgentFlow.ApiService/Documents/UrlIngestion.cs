@@ -7,17 +7,18 @@ using Microsoft.Extensions.Options;
 namespace AgentFlow.ApiService.Documents;
 
 /// <summary>One page of the public web as a document. Off unless <c>Documents:AllowUrls</c> is on; no address of a private network is reached.</summary>
-internal sealed class UrlIngestion(DocumentStore store, OriginalStore originals, PublicFetch fetch, IOptions<DocumentOptions> options)
+internal sealed class UrlIngestion(DocumentStore store, DocumentAccess access, OriginalStore originals, PublicFetch fetch, IOptions<DocumentOptions> options)
 {
     private const long MaxBytes = 20L * 1024 * 1024;
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(20);
 
-    /// <exception cref="ProblemException">403 switched off, 400 no address to fetch, 415 of no known type, 422 not fetched.</exception>
-    public async Task<UploadResponse> ReceiveAsync(OwnerId owner, IngestUrlRequest request, CancellationToken ct)
+    /// <exception cref="ProblemException">403 switched off, 404 no collection to write to, 400 no address to fetch, 415 of no known type, 422 not fetched.</exception>
+    public async Task<UploadResponse> ReceiveAsync(OwnerId caller, IngestUrlRequest request, CancellationToken ct)
     {
         if (!options.Value.AllowUrls)
             throw new ProblemException(StatusCodes.Status403Forbidden, "urls_disabled", "Fetching addresses is switched off on this server (Documents:AllowUrls).");
         DocumentPatches.CheckTags(request.Tags);
+        var target = await access.TargetAsync(caller, request.Collection, ct);
         var page = await FetchAsync(request.Url, ct);
         var name = NameOf(page);
         var kind = DocumentKinds.Decide(name, page.Content.AsSpan(0, Math.Min(page.Content.Length, DocumentKinds.LeadingBytes))) ?? throw new ProblemException(
@@ -25,7 +26,7 @@ internal sealed class UrlIngestion(DocumentStore store, OriginalStore originals,
         if (page.Content.Length == 0)
             throw new ProblemException(StatusCodes.Status422UnprocessableEntity, "empty_file", "What is at the address is empty.");
         using var content = new MemoryStream(page.Content, writable: false);
-        var original = await originals.WriteAsync(owner.Value, default, content, options.Value.MaxFileBytes, ct)
+        var original = await originals.WriteAsync(target.Owner.Value, default, content, options.Value.MaxFileBytes, ct)
             ?? throw new ProblemException(StatusCodes.Status413PayloadTooLarge, "too_large", "What is at the address is too large.");
         var document = new NewDocument
         {
@@ -34,9 +35,8 @@ internal sealed class UrlIngestion(DocumentStore store, OriginalStore originals,
             Original = original,
             Tags = request.Tags ?? [],
             SourceUrl = page.Address.AbsoluteUri,
-            Collection = request.Collection,
         };
-        return new UploadResponse([await store.AddAsync(owner, document, ct)]);
+        return new UploadResponse([await store.AddAsync(target, document, ct)]);
     }
 
     private async Task<Fetched> FetchAsync(string url, CancellationToken ct)

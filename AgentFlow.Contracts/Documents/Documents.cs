@@ -46,7 +46,13 @@ public sealed record DocumentSummary
     public required DateTimeOffset CreatedAt { get; init; }
 
     public required DateTimeOffset UpdatedAt { get; init; }
+
+    /// <summary>The member of a shared collection who uploaded it; null where its owner did.</summary>
+    public DocumentUploader? UploadedBy { get; init; }
 }
+
+/// <param name="DisplayName">Null for an account that is gone.</param>
+public sealed record DocumentUploader(OwnerId UserId, string? DisplayName = null);
 
 /// <summary>One file of an upload: either accepted or refused with its problem's text.</summary>
 public sealed record UploadedDocument

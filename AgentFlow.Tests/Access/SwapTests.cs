@@ -104,6 +104,8 @@ public sealed class SwapTests(FullHost full) : IClassFixture<FullHost>
 
         Assert.Equal(HttpStatusCode.NotFound, (await thief.Owner.Client.PutAsync($"/api/collections/{thief.Collection}/documents/{victim.Document}", null, Ct)).StatusCode);
         Assert.Equal(HttpStatusCode.NotFound, (await thief.Owner.Client.PutAsync($"/api/collections/{victim.Collection}/documents/{thief.Document}", null, Ct)).StatusCode);
+        using var into = new MultipartFormDataContent { { new StringContent(victim.Collection.ToString()), "collection" }, { new StringContent("x", Encoding.UTF8, "text/plain"), "file", "x.txt" } };
+        Assert.Equal(HttpStatusCode.NotFound, (await thief.Owner.Client.PostAsync("/api/documents", into, Ct)).StatusCode);
         using var parent = await thief.Owner.Client.PostAsJsonAsync("/api/v1/chat/query", new { question = "x", conversationId = victim.Conversation }, Ct);
         Assert.Equal(HttpStatusCode.NotFound, parent.StatusCode);
         using var mixed = await thief.Owner.Client.PostAsJsonAsync("/api/chat", new { message = "x", conversationId = thief.Conversation, parentMessageId = victim.Message, stream = false }, Ct);

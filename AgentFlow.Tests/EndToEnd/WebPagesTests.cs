@@ -222,6 +222,7 @@ public sealed partial class WebPagesTests(WebSite site) : IClassFixture<WebSite>
         await owner.GetByTestId("room-remove").ClickAsync();
         await Expect(owner.GetByTestId("room-member")).ToHaveCountAsync(1);
         await Expect(guest.GetByTestId("room-over")).ToBeVisibleAsync();
+        await FillTogetherAsync(owner, guest, "Hives of two", "linus@example.org");
     }
 
     [Fact]
@@ -315,6 +316,32 @@ public sealed partial class WebPagesTests(WebSite site) : IClassFixture<WebSite>
         await page.GetByTestId("document-upload").SetInputFilesAsync(file);
         await Expect(page.GetByTestId("document-status")).ToHaveTextAsync(Ready());
         await Expect(page.GetByTestId("collection").Locator(".num")).ToHaveTextAsync("1");
+    }
+
+    /// <summary>The guest may write to the owner's collection: uploads into it, which the owner sees, and takes the document out.</summary>
+    private async Task FillTogetherAsync(IPage owner, IPage guest, string name, string guestEmail)
+    {
+        await owner.GotoAsync("/documents");
+        await MakeCollectionAsync(owner, name);
+        await owner.GetByTestId("sharing").ClickAsync();
+        await owner.GetByTestId("share-with").FillAsync(guestEmail);
+        await owner.Locator("aside select").SelectOptionAsync("Write");
+        await owner.GetByTestId("share").ClickAsync();
+        await Expect(owner.GetByTestId("member")).ToContainTextAsync("Linus");
+
+        await guest.GotoAsync("/documents");
+        await guest.GetByTestId("collection").Filter(new() { HasText = name }).ClickAsync();
+        await Expect(guest.GetByTestId("collection").Filter(new() { HasText = name })).ToHaveAttributeAsync("aria-pressed", "true");
+        await Expect(guest.GetByTestId("document-upload")).ToBeEnabledAsync();
+        await guest.GetByTestId("document-upload").SetInputFilesAsync(site.File("smoke.txt", "Smoke calms the bees of two keepers."));
+        await Expect(guest.GetByTestId("document-status")).ToHaveTextAsync(Ready());
+
+        await owner.ReloadAsync();
+        await owner.GetByTestId("collection").Filter(new() { HasText = name }).ClickAsync();
+        await Expect(owner.GetByTestId("document-row")).ToHaveCountAsync(1);
+        await Expect(owner.GetByTestId("document-row")).ToContainTextAsync("Linus");
+        await guest.GetByTestId("take-out").ClickAsync();
+        await Expect(guest.GetByTestId("document-row")).ToHaveCountAsync(0);
     }
 
     private static async Task MakeCollectionAsync(IPage page, string name)

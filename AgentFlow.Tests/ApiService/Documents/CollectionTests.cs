@@ -220,6 +220,84 @@ public sealed class CollectionTests(ApiHost host) : IClassFixture<ApiHost>
             (HttpStatusCode.NotFound, HttpStatusCode.NoContent, HttpStatusCode.NotFound), (foreignMember.StatusCode, own.StatusCode, replaced.StatusCode));
     }
 
+    [Fact]
+    public async Task What_a_member_uploads_is_the_owners_and_the_member_looks_after_it_while_the_grant_lasts()
+    {
+        var (owner, writer, reader) = (await host.RegisterAsync(), await host.RegisterAsync(), await host.RegisterAsync());
+        var collection = await CreateAsync(owner, "harvest");
+        await ShareAsync(owner, collection, writer, CollectionAccess.Write);
+        await ShareAsync(owner, collection, reader, CollectionAccess.Read);
+        var (mine, theirs) = (new DocumentClient(owner), new DocumentClient(writer));
+
+        var uploaded = await UploadAsync(writer, collection.Id, "beans.txt", "Runner beans want a wigwam of canes.");
+        Assert.Equal(DocumentStatus.Ready, (await theirs.FinishedAsync(uploaded.Id!.Value)).Status);
+
+        var seen = Assert.Single((await mine.Http.GetFromJsonAsync<Page<DocumentSummary>>("/api/documents", ContractJson.Options, Ct))!.Items);
+        Assert.Equal(("beans.txt", new DocumentUploader(writer.Id, writer.Tokens.User.DisplayName)), (seen.Name, seen.UploadedBy));
+        Assert.Empty((await theirs.Http.GetFromJsonAsync<Page<DocumentSummary>>("/api/documents", ContractJson.Options, Ct))!.Items);
+        foreach (var user in new[] { owner, writer, reader })
+            await Patience.UntilAsync(() => new DocumentClient(user).SearchAsync("wigwam of canes"), hits => hits.Count == 1, "the beans");
+        using var task = await theirs.Http.GetAsync($"/api/tasks/{seen.TaskId}", Ct);
+        Assert.Equal((null, null, HttpStatusCode.NotFound), (uploaded.TaskId, (await theirs.GetAsync(seen.Id)).TaskId, task.StatusCode));
+
+        Assert.Equal(HttpStatusCode.NotFound, await StatusAsync(reader.Client.PostAsync("/api/documents", Form(collection.Id, "peas.txt", "Peas."), Ct)));
+        Assert.Equal(HttpStatusCode.NotFound, await StatusAsync(reader.Client.DeleteAsync($"/api/documents/{seen.Id}", Ct)));
+        Assert.Equal(HttpStatusCode.OK, await StatusAsync(writer.Client.PatchAsJsonAsync($"/api/documents/{seen.Id}", new PatchDocumentRequest { Tags = ["pods"] }, ContractJson.Options, Ct)));
+        Assert.Equal(HttpStatusCode.Accepted, await StatusAsync(writer.Client.PutAsync($"/api/documents/{seen.Id}/content", DocumentClient.Form(("beans.txt", "Broad beans want no canes."u8.ToArray())), Ct)));
+        await theirs.FinishedAsync(seen.Id);
+        Assert.Equal("Broad beans want no canes.", await mine.TextAsync(seen.Id));
+        Assert.Equal((HttpStatusCode.OK, HttpStatusCode.Accepted), (await StatusAsync(writer.Client.PostAsync($"/api/documents/{seen.Id}/cancel", null, Ct)), await StatusAsync(writer.Client.PostAsync($"/api/documents/{seen.Id}/retry", null, Ct))));
+        await theirs.FinishedAsync(seen.Id);
+
+        await ShareAsync(owner, collection, writer, CollectionAccess.Read);
+        Assert.Equal(HttpStatusCode.NotFound, await StatusAsync(writer.Client.DeleteAsync($"/api/documents/{seen.Id}", Ct)));
+        Assert.Equal(HttpStatusCode.NotFound, await StatusAsync(writer.Client.PostAsync("/api/documents", Form(collection.Id, "peas.txt", "Peas."), Ct)));
+        await ShareAsync(owner, collection, writer, CollectionAccess.Write);
+        Assert.Equal(HttpStatusCode.NoContent, await StatusAsync(writer.Client.DeleteAsync($"/api/documents/{seen.Id}", Ct)));
+        Assert.Empty((await mine.Http.GetFromJsonAsync<Page<DocumentSummary>>("/api/documents", ContractJson.Options, Ct))!.Items);
+    }
+
+    [Fact]
+    public async Task A_members_upload_says_nothing_of_what_the_owner_keeps_elsewhere()
+    {
+        var (owner, writer) = (await host.RegisterAsync(), await host.RegisterAsync());
+        var (mine, theirs) = (new DocumentClient(owner), new DocumentClient(writer));
+        var diary = await mine.IngestAsync("diary.txt", "The spare key lies under the third flowerpot.");
+        var open = await mine.IngestAsync("open.txt", "The gate is painted green.");
+        var collection = await CreateAsync(owner, "house");
+        await PutAsync(owner, $"/api/collections/{collection.Id}/documents/{open.Id}");
+        await ShareAsync(owner, collection, writer, CollectionAccess.Write);
+
+        var same = await UploadAsync(writer, collection.Id, "guess.txt", "The spare key lies under the third flowerpot.");
+        Assert.Equal((null, "guess.txt", DocumentStatus.Received), (same.Duplicate, same.Name, same.Status));
+        Assert.NotEqual(diary.Id, same.Id);
+        await theirs.FinishedAsync(same.Id!.Value);
+        Assert.Equal((same.Id, true), await AgainAsync("The spare key lies under the third flowerpot."));
+        Assert.Equal((open.Id, true), await AgainAsync("The gate is painted green."));
+        Assert.Equal(HttpStatusCode.NotFound, await StatusAsync(writer.Client.GetAsync($"/api/documents/{diary.Id}", Ct)));
+        Assert.Equal(HttpStatusCode.NotFound, await StatusAsync(writer.Client.DeleteAsync($"/api/documents/{open.Id}", Ct)));
+
+        // Nor does giving a document this very content, nor the owner's own upload meet what members brought.
+        Assert.Equal(HttpStatusCode.Accepted, await StatusAsync(writer.Client.PutAsync($"/api/documents/{same.Id}/content", DocumentClient.Form(("guess.txt", "The gate is painted green."u8.ToArray())), Ct)));
+        Assert.Equal((diary.Id, true), ((await mine.UploadAsync("diary again.txt", "The spare key lies under the third flowerpot.")) is var own ? (own.Id, own.Duplicate) : default));
+
+        using var takenOut = await writer.Client.DeleteAsync($"/api/collections/{collection.Id}/documents/{open.Id}", Ct);
+        Assert.Equal(HttpStatusCode.NoContent, takenOut.StatusCode);
+        Assert.Equal("open.txt", (await mine.GetAsync(open.Id)).Name);
+        Assert.Equal(HttpStatusCode.NotFound, await StatusAsync(writer.Client.GetAsync($"/api/documents/{open.Id}", Ct)));
+
+        async Task<(DocumentId?, bool?)> AgainAsync(string text) => await UploadAsync(writer, collection.Id, "again.txt", text) is var again ? (again.Id, again.Duplicate) : default;
+    }
+
+    private static async Task ShareAsync(TestUser owner, Collection collection, TestUser member, CollectionAccess access) => Assert.Equal(
+        HttpStatusCode.NoContent, await StatusAsync(owner.Client.PostAsJsonAsync($"/api/collections/{collection.Id}/members", new CollectionMemberRequest(member.Id, access), ContractJson.Options, Ct)));
+
+    private static async Task<HttpStatusCode> StatusAsync(Task<HttpResponseMessage> sent)
+    {
+        using var response = await sent;
+        return response.StatusCode;
+    }
+
     private static async Task<Collection> CreateAsync(TestUser user, string name)
     {
         using var response = await user.Client.PostAsJsonAsync("/api/collections", new CreateCollectionRequest(name), ContractJson.Options, Ct);

@@ -115,10 +115,16 @@ public sealed partial class DocumentsPage
             _hits = found.Items;
         });
 
-    /// <summary>Of somebody else's collection the documents are read, and nothing more.</summary>
     private bool IsOwn => _collection is null or { Access: null };
 
-    private bool CanUpload => _ready && IsOwn;
+    /// <summary>Into somebody else's collection a member with write access uploads, and takes out of it.</summary>
+    private bool CanWrite => IsOwn || _collection is { Access: CollectionAccess.Write or CollectionAccess.Manage };
+
+    private bool CanUpload => _ready && CanWrite;
+
+    /// <summary>In somebody else's collection a member changes what that member has uploaded.</summary>
+    private bool MayChange(DocumentSummary document) =>
+        IsOwn || (CanWrite && document.UploadedBy is { } uploader && uploader.UserId == Workspace.User?.Id);
 
     private string Listing() =>
         $"api/documents?limit={PageSize}"
@@ -159,6 +165,12 @@ public sealed partial class DocumentsPage
     private async Task CancelAsync(DocumentSummary document)
     {
         await GuardAsync(() => Api.SendAsync(HttpMethod.Post, $"api/documents/{document.Id}/cancel", null, _leaving.Token));
+        await LoadAsync();
+    }
+
+    private async Task TakeOutAsync(DocumentSummary document)
+    {
+        await GuardAsync(() => Api.SendAsync(HttpMethod.Delete, $"api/collections/{_collection?.Id}/documents/{document.Id}", null, _leaving.Token));
         await LoadAsync();
     }
 
