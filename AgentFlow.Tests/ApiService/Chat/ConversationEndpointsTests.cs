@@ -152,7 +152,7 @@ public sealed class ConversationEndpointsTests(EchoHost shared) : IClassFixture<
         var history = (await GetAsync<Page<HistoryMessage>>($"/api/chat/{id}/history")).Items;
         Assert.Equal(["Bees dance.\nTheir angle tells.", null, null, null, "Something else.", null], history.Select(message => message.SelectedText));
         Assert.Equal([question.Id, question.Id, question.Id], history.Where(message => message.Role == ChatRole.Assistant).Take(3).Select(message => message.ParentId!.Value));
-        Assert.Equal(3L, await Sql.ScalarAsync<long>(_database, "select count(*) from agentflow_api.runs where input->>'selectedText' like 'Bees dance.%'"));
+        Assert.Equal(3L, await Sql.ScalarAsync<long>(shared.Database, "select count(*) from agentflow_api.runs where input->>'selectedText' like 'Bees dance.%'"));
         Assert.Contains("> Bees dance.\n> Their angle tells.\n\nwhy?", await _host.Client.GetStringAsync($"/api/chat/{id}/export?format=markdown", Ct), StringComparison.Ordinal);
         using var stranger = _host.ClientOf(OwnerId.New());
         Assert.Equal(HttpStatusCode.NotFound, (await stranger.GetAsync($"/api/chat/{id}/history", Ct)).StatusCode);
