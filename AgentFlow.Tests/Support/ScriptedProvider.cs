@@ -47,6 +47,9 @@ internal sealed class ScriptedProvider : IAsyncDisposable
     /// <summary>Numbers per embedding.</summary>
     public int EmbeddingDimensions { get; set; } = 8;
 
+    /// <summary>What embeddings wait for before they are answered.</summary>
+    public Task HoldEmbeddings { get; set; } = Task.CompletedTask;
+
     /// <summary>Chat completion requests so far.</summary>
     public int RequestCount => Volatile.Read(ref requestCount);
 
@@ -206,6 +209,7 @@ internal sealed class ScriptedProvider : IAsyncDisposable
     private async Task EmbeddingsAsync(HttpContext context)
     {
         var request = await ReadAsync(context);
+        await HoldEmbeddings.WaitAsync(context.RequestAborted);
         var input = request.Body.GetProperty("input");
         var texts = input.ValueKind == JsonValueKind.Array ? input.EnumerateArray().Select(t => t.GetString()!).ToArray() : [input.GetString()!];
         var asBase64 = request.Body.TryGetProperty("encoding_format", out var format) && format.GetString() == "base64";
