@@ -43,11 +43,11 @@ internal sealed class AgentLoop(
         }
         finally
         {
-            await SettleAsync(turn);
+            await SettleAsync(turn, writer);
         }
 
         await writer.EmitAsync(turn.Usage, ct);
-        await learner.QueueAsync(run, writer.Text, turn.Model.IsOffline, ct);
+        learner.Queue(run, writer, turn.Model.IsOffline);
         Telemetry.InvokeAgentDuration.Record(time.GetElapsedTime(startedAt).TotalSeconds, new TagList { { Telemetry.Tags.AgentName, run.Agent.Slug } });
     }
 
@@ -135,13 +135,19 @@ internal sealed class AgentLoop(
             throw new RunFailedException("budget_exhausted", "The account's budget for models is used up for now.", StatusCodes.Status429TooManyRequests, TimeSpan.FromHours(1));
     }
 
-    /// <summary>Also for a run that failed or was cancelled: its tokens are spent.</summary>
-    private async Task SettleAsync(Turn turn)
+    /// <summary>Also for a run that failed or was cancelled: its tokens are spent. With its end; at once where it waits for a person and has none here.</summary>
+    private async Task SettleAsync(Turn turn, RunWriter writer)
     {
         if (turn.Model.IsOffline || (turn.State.Steps == 0 && !usage.HasBudget))
             return;
         var run = turn.Tools.Run;
         var used = turn.Usage;
+        if (!writer.IsParked)
+        {
+            writer.WithTheEnd(batch => UsageStore.SettleIn(batch, PayerOf(run), run.RunId, run.Model, used.InputTokens, used.OutputTokens, used.Cost));
+            return;
+        }
+
         using var limit = new CancellationTokenSource(SettleTimeout, time);
         await usage.SettleAsync(PayerOf(run), run.RunId, run.Model, used.InputTokens, used.OutputTokens, used.Cost, limit.Token);
     }

@@ -4,6 +4,7 @@ using AgentFlow.ApiService.Models.Extractive;
 using AgentFlow.ApiService.Runs;
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Memories;
+using AgentFlow.Contracts.Runs;
 using AgentFlow.ServiceDefaults.Queue;
 
 namespace AgentFlow.ApiService.Learning;
@@ -38,24 +39,29 @@ internal sealed partial class Learner(MemoryClient memories, DurableQueue queue,
         catch (Exception e) when (e is HttpRequestException or JsonException or IOException || (e is OperationCanceledException && !ct.IsCancellationRequested))
         {
             LogLater(log, run.RunId, e.Message);
-            await EnqueueAsync(run, "", ct);
+            await queue.EnqueueAsync(Task(run, ""), ct);
             return [];
         }
     }
 
-    /// <summary>Queues the turn for learning, where a provider's model answered. One short insert.</summary>
-    public Task QueueAsync(RunContext run, string answer, bool isOffline, CancellationToken ct) =>
-        isOffline || !Learns(run) || answer.Length == 0 ? Task.CompletedTask : EnqueueAsync(run, answer, ct);
+    /// <summary>Queues the turn for learning, where a provider's model answered: with the run's end, if that is its completion.</summary>
+    public void Queue(RunContext run, RunWriter writer, bool isOffline)
+    {
+        var answer = writer.Text;
+        if (isOffline || !Learns(run) || answer.Length == 0)
+            return;
+        var task = Task(run, answer);
+        writer.WithTheEnd(batch => queue.EnqueueIf(
+            batch, task, "exists (select from runs where id = $10 and status = $11)", [run.RunId.Value, (short)RunStatus.Completed]));
+    }
 
     private static bool Learns(RunContext run) => run is { IsKept: true, SelectedText: null } && run.Agent.Memory.Learn;
 
-    private Task EnqueueAsync(RunContext run, string answer, CancellationToken ct) => queue.EnqueueAsync(
-        new QueuedTask(run.OwnerId.Value, LearnTask.TaskKind, JsonSerializer.SerializeToElement(
-            new LearnInput(run.ConversationId, run.UserMessageId, run.Agent.Slug, Cut(run.Question), Cut(answer), run.Author), ContractJson.Options))
-        {
-            DedupKey = run.RunId.ToString(),
-        },
-        ct);
+    private static QueuedTask Task(RunContext run, string answer) => new(run.OwnerId.Value, LearnTask.TaskKind, JsonSerializer.SerializeToElement(
+        new LearnInput(run.ConversationId, run.UserMessageId, run.Agent.Slug, Cut(run.Question), Cut(answer), run.Author), ContractJson.Options))
+    {
+        DedupKey = run.RunId.ToString(),
+    };
 
     private static string Cut(string text) => text.Length <= MaxChange ? text : text[..MaxChange];
 

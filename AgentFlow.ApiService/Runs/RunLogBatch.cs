@@ -122,7 +122,11 @@ internal static class RunLogSql
         var ends = batches.Where(run => run.Outcome is not null).ToArray();
         if (ends.Length > 0)
             batch.Add(EndRuns, EndParameters(ends));
+
+        // The first result that is read; what follows may have results of its own.
         batch.Add(InsertEvents, EventParameters(batches));
+        foreach (var also in ends.SelectMany(run => run.Outcome!.Also))
+            also(batch);
         notify?.Invoke(batch);
         return await batch.ReadAsync(ReadAcceptedAsync, ct);
     }

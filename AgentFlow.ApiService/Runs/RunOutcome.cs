@@ -2,6 +2,7 @@ using System.Text.Json;
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Chat;
 using AgentFlow.Contracts.Runs;
+using AgentFlow.ServiceDefaults.Postgres;
 
 namespace AgentFlow.ApiService.Runs;
 
@@ -21,6 +22,9 @@ internal sealed record MessageDetails
 /// <summary>How a run ended, as it is written together with its terminal event.</summary>
 internal sealed record RunOutcome(RunStatus Status, string Text, MessageDetails Details)
 {
+    /// <summary>Adds what else belongs to the end: it is committed with the terminal event, or not at all.</summary>
+    public IReadOnlyList<Action<DbBatch>> Also { get; init; } = [];
+
     /// <summary>The outcome that a terminal event and what was written before it stand for.</summary>
     public static RunOutcome Of(RunEvent terminal, RunWriter written)
     {
@@ -32,6 +36,6 @@ internal sealed record RunOutcome(RunStatus Status, string Text, MessageDetails 
             RunInterrupted => RunStatus.Interrupted,
             _ => throw new ArgumentException("Not a terminal event.", nameof(terminal)),
         };
-        return new(status, written.Text, new() { Citations = written.Citations, ToolCalls = written.ToolCalls, Usage = written.Usage });
+        return new(status, written.Text, new() { Citations = written.Citations, ToolCalls = written.ToolCalls, Usage = written.Usage }) { Also = written.WithEnd };
     }
 }

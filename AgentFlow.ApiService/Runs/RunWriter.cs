@@ -2,6 +2,7 @@ using System.Text;
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Chat;
 using AgentFlow.Contracts.Runs;
+using AgentFlow.ServiceDefaults.Postgres;
 
 namespace AgentFlow.ApiService.Runs;
 
@@ -19,6 +20,7 @@ internal sealed class RunWriter(RunId runId, Func<RunEvent, CancellationToken, V
     private readonly List<ToolCalled> _called = [];
     private readonly List<ToolCallSummary> _toolCalls = [];
     private readonly Dictionary<string, (DateTimeOffset Until, bool IsResolved)> _asked = new(StringComparer.Ordinal);
+    private readonly List<Action<DbBatch>> _withEnd = [];
     private char? _half;
     private int _waits;
 
@@ -67,6 +69,26 @@ internal sealed class RunWriter(RunId runId, Func<RunEvent, CancellationToken, V
 
     /// <summary>Not after a wait that was cancelled.</summary>
     public void EndWait() => Interlocked.Decrement(ref _waits);
+
+    /// <summary>What <see cref="WithTheEnd"/> was given.</summary>
+    public IReadOnlyList<Action<DbBatch>> WithEnd
+    {
+        get
+        {
+            lock (_gate)
+                return [.. _withEnd];
+        }
+    }
+
+    /// <summary>
+    /// Keeps statements for the transaction that ends the run, so that they cost no commit of their own. The batch is a worker's; it is not
+    /// this process's any more to write when the run was lost, which a statement sees by the run's status.
+    /// </summary>
+    public void WithTheEnd(Action<DbBatch> add)
+    {
+        lock (_gate)
+            _withEnd.Add(add);
+    }
 
     /// <summary>Tool calls so far.</summary>
     public int CallsBegun

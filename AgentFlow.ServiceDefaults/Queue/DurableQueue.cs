@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using AgentFlow.ServiceDefaults.Postgres;
 using Npgsql;
 
@@ -14,17 +13,27 @@ public sealed class DurableQueue(Database database, Notifications notifications)
         "id, owner_id, kind, input, status, attempts, max_attempts, progress, step, result, error, created_at, started_at, ended_at";
 
     /// <summary>Adds the task to a batch of the same owner, or of a worker. Does nothing if its dedup key is taken.</summary>
-    public void Enqueue(DbBatch batch, QueuedTask task)
+    public void Enqueue(DbBatch batch, QueuedTask task) => EnqueueIf(batch, task, "true", []);
+
+    /// <summary>The same, if a condition holds at that place of the batch.</summary>
+    /// <param name="batch">Of the task's owner, or of a worker.</param>
+    /// <param name="task">What to add.</param>
+    /// <param name="condition">SQL, a boolean; its parameters are numbered from <c>$10</c>.</param>
+    /// <param name="parameters">The condition's.</param>
+    public void EnqueueIf(DbBatch batch, QueuedTask task, string condition, object?[] parameters)
     {
         ArgumentNullException.ThrowIfNull(batch);
         ArgumentNullException.ThrowIfNull(task);
         batch.Add(
-            """
+            $"""
             insert into tasks (id, owner_id, kind, input, priority, max_attempts, run_at, dedup_key, trace_parent)
-            values ($1, $2, $3, $4::jsonb, $5, $6, now() + $7, $8::text, $9::text)
+            select $1, $2, $3, $4::jsonb, $5, $6, now() + $7, $8::text, $9::text where {condition}
             on conflict (owner_id, kind, dedup_key) where dedup_key is not null and status in ('queued', 'running') do nothing
             """,
-            [task.Id, task.OwnerId, task.Kind, task.Input.GetRawText(), task.Priority, task.MaxAttempts, task.Delay, task.DedupKey, Activity.Current?.Id]);
+            [
+                task.Id, task.OwnerId, task.Kind, task.Input.GetRawText(), task.Priority, task.MaxAttempts, task.Delay, task.DedupKey, task.TraceParent,
+                .. parameters,
+            ]);
         notifications.Notify(batch, TaskStore.Due, string.Empty);
     }
 

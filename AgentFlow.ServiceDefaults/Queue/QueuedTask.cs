@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json;
 
 namespace AgentFlow.ServiceDefaults.Queue;
@@ -20,6 +21,9 @@ public sealed record QueuedTask(Guid OwnerId, string Kind, JsonElement Input)
 
     /// <summary>While a task of this owner and kind with the same key waits or runs, another is not added.</summary>
     public string? DedupKey { get; init; }
+
+    /// <summary>The trace that asked for it, to which the work links: the current one, unless the task is written later than it is made.</summary>
+    public string? TraceParent { get; init; } = Activity.Current?.Id;
 }
 
 /// <summary>A handler's word that another attempt will not help; <paramref name="reason"/> is shown to people.</summary>

@@ -60,7 +60,11 @@ internal sealed class UsageStore(Database database, IOptions<BudgetOptions> opti
     }
 
     public Task SettleAsync(Payer payer, RunId run, string model, long inputTokens, long outputTokens, decimal? cost, CancellationToken ct) =>
-        database.ForOwner(payer.Account.Value).ExecuteAsync(Settle, [run.Value, payer.Account.Value, model, inputTokens, outputTokens, cost, payer.Key?.Value], ct);
+        SettleIn(database.ForOwner(payer.Account.Value).CreateBatch(), payer, run, model, inputTokens, outputTokens, cost).ExecuteAsync(ct);
+
+    /// <summary>The same as a part of a transaction of the account, or of a worker.</summary>
+    public static DbBatch SettleIn(DbBatch batch, Payer payer, RunId run, string model, long inputTokens, long outputTokens, decimal? cost) =>
+        batch.Add(Settle, [run.Value, payer.Account.Value, model, inputTokens, outputTokens, cost, payer.Key?.Value]);
 
     /// <summary>All accounts' use by model, the largest first.</summary>
     public Task<List<UsageLine>> ListAsync(TimeSpan period, CancellationToken ct) => database.AsWorker().QueryAsync(
