@@ -19,22 +19,12 @@ public sealed class QdrantException : Exception
 /// </summary>
 internal sealed class QdrantClient(HttpClient http, QdrantOptions options)
 {
-    /// <summary>The same, and reads what it needs of the <c>result</c>.</summary>
-    public async Task<T> SendAsync<T>(HttpMethod method, string path, Action<Utf8JsonWriter>? write, Func<JsonElement, T> read, CancellationToken ct)
-    {
-        var result = await SendAsync(method, path, write, ct);
-        try
-        {
-            return read(result);
-        }
-        catch (Exception error) when (error is KeyNotFoundException or InvalidOperationException or FormatException)
-        {
-            throw new QdrantException($"Qdrant's answer to {method} {path} has another form: {error.Message}", status: null, error);
-        }
-    }
+    /// <summary>Sends a body that <paramref name="write"/> writes; what the answer's <c>result</c> holds does not matter.</summary>
+    public Task SendAsync(HttpMethod method, string path, Action<Utf8JsonWriter>? write, CancellationToken ct) =>
+        SendAsync(method, path, write, static _ => true, ct);
 
-    /// <summary>Sends a body that <paramref name="write"/> writes and returns the answer's <c>result</c>.</summary>
-    public async Task<JsonElement> SendAsync(HttpMethod method, string path, Action<Utf8JsonWriter>? write, CancellationToken ct)
+    /// <summary>Sends a body that <paramref name="write"/> writes and reads what it needs of the answer's <c>result</c>, which is gone afterwards.</summary>
+    public async Task<T> SendAsync<T>(HttpMethod method, string path, Action<Utf8JsonWriter>? write, Func<JsonElement, T> read, CancellationToken ct)
     {
         using var request = new HttpRequestMessage(method, new Uri(options.Endpoint, path));
         if (options.ApiKey is not null)
@@ -50,17 +40,19 @@ internal sealed class QdrantClient(HttpClient http, QdrantOptions options)
             if (!response.IsSuccessStatusCode)
                 throw new QdrantException($"Qdrant answered {(int)response.StatusCode} to {method} {path}: {ErrorOf(bytes)}", response.StatusCode);
             using var document = JsonDocument.Parse(bytes);
-            return document.RootElement is { ValueKind: JsonValueKind.Object } root && root.TryGetProperty("result", out var result)
-                ? result.Clone()
-                : throw new QdrantException($"Qdrant's answer to {method} {path} holds no result.");
+            return read(document.RootElement.GetProperty("result"));
         }
         catch (OperationCanceledException error) when (!ct.IsCancellationRequested)
         {
             throw new QdrantException($"Qdrant did not answer {method} {path} within {options.Timeout.TotalSeconds} s.", status: null, error);
         }
-        catch (Exception error) when (error is HttpRequestException or IOException or JsonException)
+        catch (Exception error) when (error is HttpRequestException or IOException)
         {
             throw new QdrantException($"Qdrant could not be asked ({method} {path}): {error.Message}", status: null, error);
+        }
+        catch (Exception error) when (error is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
+        {
+            throw new QdrantException($"Qdrant's answer to {method} {path} has another form: {error.Message}", status: null, error);
         }
     }
 

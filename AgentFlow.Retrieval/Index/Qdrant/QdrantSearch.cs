@@ -5,7 +5,8 @@ namespace AgentFlow.Retrieval.Index.Qdrant;
 
 /// <summary>
 /// One search: a batch of the dense and the lexical query, then a second one for the scores that the first left open (a hit of one way
-/// that is not among the best of the other) and for neighbouring turns. Two round trips, whatever the number of hits.
+/// that is not among the best of the other) and for neighbouring turns. Two round trips, whatever the number of hits. A payload costs
+/// Qdrant more than a score, so each is asked for once at most for each way.
 /// </summary>
 internal sealed class QdrantSearch(QdrantClient client, string collection, Guid ownerId, IndexQuery query)
 {
@@ -15,7 +16,7 @@ internal sealed class QdrantSearch(QdrantClient client, string collection, Guid 
     /// <summary>Neighbours are looked for within this distance of position; a session's turns are usually numbered close to each other.</summary>
     private const int Window = 16;
 
-    private const int MaxSecondLimit = 2_000;
+    private const int MaxWindowed = 2_000;
 
     private readonly Dictionary<Guid, Found> _found = [];
     private readonly ReadOnlyMemory<float>? _vector = query.Vector is { Length: > 0 } ? query.Vector : null;
@@ -23,11 +24,9 @@ internal sealed class QdrantSearch(QdrantClient client, string collection, Guid 
 
     public async Task<IReadOnlyList<IndexHit>> RunAsync(CancellationToken ct)
     {
-        var first = await QueryAsync(query.Limit, further: null, ct);
+        var first = await QueryAsync(Ways().Select(way => new Question(way, query.Limit, Further: null, IsHit: true)), ct);
         var windows = query.WithNeighbours ? Windows(first) : [];
-        var open = _found.Values.Where(found => (found.Dense is null && _vector is not null) || (found.Words is null && _terms.Count > 0)).ToList();
-        if (open.Count > 0 || windows.Count > 0)
-            await QueryAsync(Math.Min(MaxSecondLimit, open.Count + (windows.Count * 2 * Window)), writer => WriteSecond(writer, open, windows), ct);
+        await QueryAsync(Ways().SelectMany(way => Second(way, windows)), ct);
         var around = query.WithNeighbours ? Around(windows) : [];
         return [.. _found.Values
             .Where(found => found.IsHit || around.ContainsKey(found.Id))
@@ -40,29 +39,40 @@ internal sealed class QdrantSearch(QdrantClient client, string collection, Guid 
                 around.GetValueOrDefault(found.Id)))];
     }
 
-    /// <summary>Asks both ways at once and notes what comes back.</summary>
-    /// <returns>The ids of each way, best first.</returns>
-    private async Task<List<List<Guid>>> QueryAsync(int limit, Action<Utf8JsonWriter>? further, CancellationToken ct)
+    private IEnumerable<string> Ways()
     {
-        if (_vector is null && _terms.Count == 0)
+        if (_vector is not null)
+            yield return QdrantPoints.Dense;
+        if (_terms.Count > 0)
+            yield return QdrantPoints.Words;
+    }
+
+    /// <summary>What the first batch left open in one way.</summary>
+    private IEnumerable<Question> Second(string way, List<Found> windows)
+    {
+        var open = _found.Values.Where(found => (way == QdrantPoints.Dense ? found.Dense : found.Words) is null).ToList();
+        if (open.Count > 0)
+            yield return new Question(way, open.Count, writer => WriteIds(writer, open), IsHit: false) { WithPayload = false };
+        if (windows.Count > 0)
+            yield return new Question(way, Math.Min(MaxWindowed, windows.Count * 2 * Window), writer => WriteWindows(writer, windows), IsHit: false);
+    }
+
+    /// <summary>Asks everything at once and notes what comes back.</summary>
+    /// <returns>The ids of each answer, best first.</returns>
+    private async Task<List<List<Guid>>> QueryAsync(IEnumerable<Question> asked, CancellationToken ct)
+    {
+        var questions = asked.ToList();
+        if (questions.Count == 0)
             return [];
         return await client.SendAsync(
-            HttpMethod.Post, $"/collections/{collection}/points/query/batch", writer => WriteBatch(writer, limit, further), results => Read(results, isFirst: further is null), ct);
+            HttpMethod.Post, $"/collections/{collection}/points/query/batch", writer => WriteBatch(writer, questions), results => Read(results, questions), ct);
     }
 
-    private List<List<Guid>> Read(JsonElement results, bool isFirst)
-    {
-        var ways = new List<List<Guid>>();
-        foreach (var result in results.EnumerateArray())
-        {
-            var isDense = ways.Count == 0 && _vector is not null;
-            ways.Add([.. result.GetProperty("points").EnumerateArray().Select(point => Note(point, isDense, isHit: isFirst))]);
-        }
+    private List<List<Guid>> Read(JsonElement results, List<Question> questions) =>
+        [.. results.EnumerateArray().Zip(questions, (result, question) =>
+            result.GetProperty("points").EnumerateArray().Select(point => Note(point, question)).ToList())];
 
-        return ways;
-    }
-
-    private Guid Note(JsonElement point, bool isDense, bool isHit)
+    private Guid Note(JsonElement point, Question question)
     {
         var id = point.GetProperty("id").GetGuid();
         if (!_found.TryGetValue(id, out var found))
@@ -71,73 +81,77 @@ internal sealed class QdrantSearch(QdrantClient client, string collection, Guid 
             _found[id] = found = new Found(id, payload.GetProperty(QdrantPoints.Version).GetInt64(), QdrantPoints.ReadTurn(payload));
         }
 
-        found.IsHit |= isHit;
+        found.IsHit |= question.IsHit;
         var score = point.GetProperty("score").GetDouble();
-        if (isDense)
+        if (question.Way == QdrantPoints.Dense)
             found.Dense = score;
         else
             found.Words = score;
         return id;
     }
 
-    private void WriteBatch(Utf8JsonWriter writer, int limit, Action<Utf8JsonWriter>? further)
+    private void WriteBatch(Utf8JsonWriter writer, List<Question> questions)
     {
         writer.WriteStartObject();
         writer.WriteStartArray("searches");
-        if (_vector is { } vector)
-        {
-            WriteQuery(writer, QdrantPoints.Dense, limit, further, () =>
-            {
-                writer.WriteStartArray();
-                foreach (var value in vector.Span)
-                    writer.WriteNumberValue(value);
-                writer.WriteEndArray();
-            });
-        }
-
-        if (_terms.Count > 0)
-            WriteQuery(writer, QdrantPoints.Words, limit, further, () => QdrantPoints.WriteSparse(writer, _terms.Select(term => (term, 1f))));
+        foreach (var question in questions)
+            WriteQuestion(writer, question);
         writer.WriteEndArray();
         writer.WriteEndObject();
     }
 
-    private void WriteQuery(Utf8JsonWriter writer, string way, int limit, Action<Utf8JsonWriter>? further, Action writeVector)
+    private void WriteQuestion(Utf8JsonWriter writer, Question question)
     {
         writer.WriteStartObject();
         writer.WritePropertyName("query");
-        writeVector();
-        writer.WriteString("using", way);
-        writer.WriteNumber("limit", limit);
+        if (question.Way == QdrantPoints.Words)
+            QdrantPoints.WriteSparse(writer, _terms.Select(term => (term, 1f)));
+        else
+            WriteVector(writer);
+        writer.WriteString("using", question.Way);
+        writer.WriteNumber("limit", question.Limit);
 
         // Exact, not by graph: an owner's points are few beside the collection's, and the in-process index is exact as well.
         writer.WriteStartObject("params");
         writer.WriteBoolean("exact", true);
         writer.WriteEndObject();
-        writer.WriteStartArray("with_payload");
-        foreach (var field in QdrantPoints.HitFields)
-            writer.WriteStringValue(field);
-        writer.WriteEndArray();
-        QdrantPoints.WriteOwnerFilter(writer, ownerId, query.Filter, further);
+        if (question.WithPayload)
+        {
+            writer.WriteStartArray("with_payload");
+            foreach (var field in QdrantPoints.HitFields)
+                writer.WriteStringValue(field);
+            writer.WriteEndArray();
+        }
+
+        QdrantPoints.WriteOwnerFilter(writer, ownerId, query.Filter, question.Further);
         writer.WriteEndObject();
+    }
+
+    private void WriteVector(Utf8JsonWriter writer)
+    {
+        writer.WriteStartArray();
+        foreach (var value in _vector!.Value.Span)
+            writer.WriteNumberValue(value);
+        writer.WriteEndArray();
     }
 
     private List<Found> Windows(List<List<Guid>> ways) =>
         [.. ways.SelectMany(way => way.Take(HitsWithNeighbours)).Distinct().Select(id => _found[id]).Where(found => found.Turn is not null)];
 
-    private static void WriteSecond(Utf8JsonWriter writer, List<Found> open, List<Found> windows)
+    private static void WriteIds(Utf8JsonWriter writer, List<Found> open)
+    {
+        writer.WriteStartObject();
+        writer.WriteStartArray("has_id");
+        foreach (var found in open)
+            writer.WriteStringValue(found.Id);
+        writer.WriteEndArray();
+        writer.WriteEndObject();
+    }
+
+    private static void WriteWindows(Utf8JsonWriter writer, List<Found> windows)
     {
         writer.WriteStartObject();
         writer.WriteStartArray("should");
-        if (open.Count > 0)
-        {
-            writer.WriteStartObject();
-            writer.WriteStartArray("has_id");
-            foreach (var found in open)
-                writer.WriteStringValue(found.Id);
-            writer.WriteEndArray();
-            writer.WriteEndObject();
-        }
-
         foreach (var (session, low, high) in windows.GroupBy(found => found.Turn!.Session).SelectMany(Merge))
         {
             writer.WriteStartObject();
@@ -191,6 +205,15 @@ internal sealed class QdrantSearch(QdrantClient client, string collection, Guid 
         }
 
         return around;
+    }
+
+    /// <param name="Way">Name of the vector that is compared.</param>
+    /// <param name="Further">Writes a condition beside the owner's and the query's own.</param>
+    /// <param name="IsHit">What answers is a hit, not only looked up beside one.</param>
+    private sealed record Question(string Way, int Limit, Action<Utf8JsonWriter>? Further, bool IsHit)
+    {
+        /// <summary>False when only points that are known already can answer.</summary>
+        public bool WithPayload { get; init; } = true;
     }
 
     private sealed class Found(Guid id, long version, Turn? turn)
