@@ -11,6 +11,7 @@ using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
 namespace AgentFlow.Tests.Support;
@@ -183,6 +184,7 @@ public sealed class ApiHost : IAsyncLifetime
         builder.WebHost.UseUrls("http://127.0.0.1:0");
         builder.Services.AddSingleton(RouteCoverage.Recorder("api"));
         HostLog.AddTo(builder);
+        builder.Services.PostConfigure<HostOptions>(options => options.ShutdownTimeout = Patience.Limit);
         builder.Configuration.AddInMemoryCollection(Patience.Settings);
         builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>
         {
