@@ -202,6 +202,11 @@ public sealed class ApiHost : IAsyncLifetime
             ["Limits:SignInsPerAddress"] = "100000",
             ["Limits:SignInsPerAccount"] = "100000",
         });
+        if (settings.ContainsKey("Models:Providers:0:Endpoint"))
+        {
+            builder.Configuration.AddInMemoryCollection(Patience.ProviderSettings);
+        }
+
         builder.Configuration.AddInMemoryCollection(settings);
         configure?.Invoke(builder);
     }

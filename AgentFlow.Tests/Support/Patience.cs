@@ -28,6 +28,13 @@ internal static class Patience
         ["Documents:ExtractionTimeout"] = "00:10:00",
     };
 
+    /// <summary>For a scripted provider, which may wait for a test.</summary>
+    public static IReadOnlyDictionary<string, string?> ProviderSettings { get; } = new Dictionary<string, string?>(StringComparer.Ordinal)
+    {
+        ["Models:Providers:0:FirstTokenTimeout"] = "00:10:00",
+        ["Models:Providers:0:InterTokenTimeout"] = "00:10:00",
+    };
+
     /// <summary>Looks again and again until the condition holds.</summary>
     /// <param name="what">What is waited for, as the failure will say it.</param>
     public static Task UntilAsync(Func<Task<bool>> condition, string what) =>
