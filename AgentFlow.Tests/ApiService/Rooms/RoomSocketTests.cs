@@ -24,13 +24,9 @@ public sealed class RoomSocketTests(RoomReplicas replicas) : IClassFixture<RoomR
     [Fact]
     public async Task What_is_said_on_one_replica_is_told_on_the_other_and_late_joiners_go_on_from_a_snapshot()
     {
-        replicas.Provider.Reset();
         var gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        var (ada, bob) = (await replicas.First.RegisterAsync("ada"), await replicas.First.RegisterAsync("bob"));
-        var room = await CreateAsync(ada);
-        (await InviteAsync(ada, room, bob)).Dispose();
-        using var adas = await EnterAsync(replicas.First, ada, room);
-        using var bobs = await EnterAsync(replicas.Second, bob, room);
+        using var two = await TogetherAsync();
+        var (ada, bob, room, adas, bobs) = (two.Ada, two.Bob, two.Room, two.Adas, two.Bobs);
         Assert.Empty((await bobs.UntilAsync("snapshot")).GetProperty("messages").EnumerateArray());
         await SeesAsync(adas, 2);
 
@@ -59,13 +55,9 @@ public sealed class RoomSocketTests(RoomReplicas replicas) : IClassFixture<RoomR
     [Fact]
     public async Task Questions_of_several_people_wait_for_each_other_and_end_in_one_history()
     {
-        replicas.Provider.Reset();
         var gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        var (ada, bob) = (await replicas.First.RegisterAsync("ada"), await replicas.First.RegisterAsync("bob"));
-        var room = await CreateAsync(ada);
-        (await InviteAsync(ada, room, bob)).Dispose();
-        using var adas = await EnterAsync(replicas.First, ada, room);
-        using var bobs = await EnterAsync(replicas.Second, bob, room);
+        using var two = await TogetherAsync();
+        var (ada, bob, room, adas, bobs) = (two.Ada, two.Bob, two.Room, two.Adas, two.Bobs);
         replicas.Provider.Enqueue(
             new Script { Steps = [new ScriptStep.Gate(gate.Task), Sse.Text("One."), Sse.Finish("stop"), Sse.Done] }, Script.Say("Two."), Script.Say("Three."));
 
@@ -96,23 +88,20 @@ public sealed class RoomSocketTests(RoomReplicas replicas) : IClassFixture<RoomR
     [Fact]
     public async Task Context_added_on_another_replica_joins_before_the_next_call_of_the_model()
     {
-        replicas.Provider.Reset();
         var gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        var (ada, bob) = (await replicas.First.RegisterAsync("ada"), await replicas.First.RegisterAsync("bob"));
-        var room = await CreateAsync(ada);
-        (await InviteAsync(ada, room, bob)).Dispose();
-        using var adas = await EnterAsync(replicas.First, ada, room);
-        using var bobs = await EnterAsync(replicas.Second, bob, room);
+        using var two = await TogetherAsync();
+        var (ada, bob, room, adas, bobs) = (two.Ada, two.Bob, two.Room, two.Adas, two.Bobs);
         replicas.Provider.Enqueue(
             new Script { Steps = [Sse.Text("Let me see. "), new ScriptStep.Gate(gate.Task), .. Script.CallTools(("calculate", """{"expression":"1+1"}""")).Steps] }, Script.Say("Two."));
         await adas.SendAsync("""{"type":"message","message":"How many?"}""");
         var run = (await bobs.UntilAsync("run.started")).GetProperty("runId").GetString();
-        await UntilAsync(() => replicas.Provider.RequestCount > 0);
+        await Patience.UntilAsync(() => Task.FromResult(replicas.Provider.RequestCount), count => count > 0, "the model's first call");
 
         await bobs.SendAsync(new { type = "context.add", runId = run, context = new { boats = "herring" } });
         await bobs.SendAsync("""{"type":"ping"}""");
         await bobs.UntilAsync("pong");
-        await UntilAsync(() => replicas.First.Services.GetRequiredService<LocalRuns>().TryFind(RunId.Parse(run!, null), out var local) && local.Additions.Waiting > 0);
+        await Patience.UntilAsync(
+            () => Task.FromResult(replicas.First.Services.GetRequiredService<LocalRuns>().TryFind(RunId.Parse(run!, null), out var local) && local.Additions.Waiting > 0), "what was added");
         gate.SetResult();
         var added = await bobs.UntilAsync("context.added");
         await bobs.UntilAsync("run.completed");
@@ -132,20 +121,20 @@ public sealed class RoomSocketTests(RoomReplicas replicas) : IClassFixture<RoomR
             await socket.UntilAsync("presence", frame => frame.GetProperty("online").GetArrayLength() == people);
     }
 
-    private static async Task UntilAsync(Func<bool> holds)
+    private async Task<Two> TogetherAsync(RoomRole role = RoomRole.Member)
     {
-        while (!holds())
-            await Task.Delay(20, Ct);
+        replicas.Provider.Reset();
+        var (ada, bob) = (await replicas.First.RegisterAsync("ada"), await replicas.First.RegisterAsync("bob"));
+        var room = await CreateAsync(ada);
+        (await InviteAsync(ada, room, bob, role)).Dispose();
+        return new(ada, bob, room, await EnterAsync(replicas.First, ada, room), await EnterAsync(replicas.Second, bob, room));
     }
 
     [Fact]
     public async Task Removed_members_are_out_and_viewers_only_read()
     {
-        var (ada, bob) = (await replicas.First.RegisterAsync("ada"), await replicas.First.RegisterAsync("bob"));
-        var room = await CreateAsync(ada);
-        (await InviteAsync(ada, room, bob, RoomRole.Viewer)).Dispose();
-        using var adas = await EnterAsync(replicas.First, ada, room);
-        using var bobs = await EnterAsync(replicas.Second, bob, room);
+        using var two = await TogetherAsync(RoomRole.Viewer);
+        var (ada, bob, room, adas, bobs) = (two.Ada, two.Bob, two.Room, two.Adas, two.Bobs);
         await bobs.SendAsync("""{"type":"message","message":"May I?"}""");
         var refusal = await bobs.UntilAsync("error");
         await bobs.SendAsync("""{"type":"ping"}""");
@@ -224,8 +213,8 @@ public sealed class RoomSocketTests(RoomReplicas replicas) : IClassFixture<RoomR
 
         using var erased = await replicas.First.Admin.Client.DeleteAsync($"/api/admin/users/{ada.Id}", Ct);
         Assert.True(erased.IsSuccessStatusCode, $"{erased.StatusCode}");
-        while (await Sql.ScalarAsync<long>(replicas.First.ConnectionString, $"select count(*) from agentflow_api.users where owner_id = '{ada.Id}'") > 0)
-            await Task.Delay(50, Ct);
+        await Patience.UntilAsync(
+            () => Sql.ScalarAsync<long>(replicas.First.ConnectionString, $"select count(*) from agentflow_api.users where owner_id = '{ada.Id}'"), count => count == 0, "the erasure");
 
         var message = Assert.Single((await bob.Client.GetFromJsonAsync<Page<HistoryMessage>>($"/api/rooms/{shared.Id}/messages", ContractJson.Options, Ct))!.Items);
         Assert.Equal(("Goodbye.", null, null), (message.Content, message.Author, message.AuthorId));
@@ -244,4 +233,14 @@ public sealed class RoomSocketTests(RoomReplicas replicas) : IClassFixture<RoomR
     private static List<string> Texts(JsonElement recalled, string member) => [.. recalled.GetProperty(member).EnumerateArray().Select(each => each.GetProperty("text").GetString()!)];
 
     private static List<string> RunFrames(SocketClient socket) => [.. socket.Frames.Where(frame => frame.TryGetProperty("seq", out _)).Select(frame => frame.GetRawText())];
+
+    /// <summary>Two people in one room, each at another replica.</summary>
+    private sealed record Two(TestUser Ada, TestUser Bob, Room Room, SocketClient Adas, SocketClient Bobs) : IDisposable
+    {
+        public void Dispose()
+        {
+            Adas.Dispose();
+            Bobs.Dispose();
+        }
+    }
 }

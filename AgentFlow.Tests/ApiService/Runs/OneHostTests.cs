@@ -29,6 +29,14 @@ public abstract class OneHostTests(params (string Key, string Value)[] settings)
         GC.SuppressFinalize(this);
     }
 
+    /// <returns>The stream, standing at its first event of this type.</returns>
+    private protected static async Task<IAsyncEnumerator<SseEvent>> ReadToAsync(HttpResponseMessage response, string type)
+    {
+        var events = SseEvent.ReadAsync(response).GetAsyncEnumerator(Ct);
+        await ReadUntilAsync(events, type);
+        return events;
+    }
+
     private protected static async Task ReadUntilAsync(IAsyncEnumerator<SseEvent> events, string type)
     {
         while (await events.MoveNextAsync())

@@ -69,8 +69,7 @@ public sealed class RunEndpointsTests() : OneHostTests(("Runs:KeepAlive", "00:00
     {
         Agent = TestAgents.Paused(GoOn.Task);
         using var response = await RunsHost.ChatAsync(Host.Client, new() { Message = "a" });
-        var events = SseEvent.ReadAsync(response).GetAsyncEnumerator(Ct);
-        await ReadUntilAsync(events, "message.delta");
+        var events = await ReadToAsync(response, "message.delta");
 
         using var cancel = await Host.Client.PostAsync($"/api/runs/{events.Current.RunId}/cancel", null, Ct);
         await ReadUntilAsync(events, "run.cancelled");
@@ -90,11 +89,9 @@ public sealed class RunEndpointsTests() : OneHostTests(("Runs:KeepAlive", "00:00
         await using var other = await RunsHost.StartAsync(Database, TestAgents.EchoAsync);
         using var elsewhere = other.ClientOf(Host.Owner);
         using var response = await RunsHost.ChatAsync(Host.Client, new() { Message = "a" });
-        var here = SseEvent.ReadAsync(response).GetAsyncEnumerator(Ct);
-        await ReadUntilAsync(here, "message.delta");
+        var here = await ReadToAsync(response, "message.delta");
         using var followed = await RunsHost.EventsAsync(elsewhere, here.Current.RunId);
-        var there = SseEvent.ReadAsync(followed).GetAsyncEnumerator(Ct);
-        await ReadUntilAsync(there, "message.delta");
+        var there = await ReadToAsync(followed, "message.delta");
 
         using var cancel = await elsewhere.PostAsync($"/api/runs/{here.Current.RunId}/cancel", null, Ct);
 
@@ -108,14 +105,12 @@ public sealed class RunEndpointsTests() : OneHostTests(("Runs:KeepAlive", "00:00
     {
         Agent = TestAgents.Paused(GoOn.Task);
         using var response = await RunsHost.ChatAsync(Host.Client, new() { Message = "first" });
-        var first = SseEvent.ReadAsync(response).GetAsyncEnumerator(Ct);
-        await ReadUntilAsync(first, "run.started");
+        var first = await ReadToAsync(response, "run.started");
         var conversation = Assert.IsType<RunStarted>(first.Current.Parsed).ConversationId;
 
         using var rejected = await RunsHost.ChatAsync(Host.Client, new() { Message = "no", ConversationId = conversation });
         using var queued = await RunsHost.ChatAsync(Host.Client, new() { Message = "second", ConversationId = conversation, WhileRunning = WhileRunning.Enqueue });
-        var second = SseEvent.ReadAsync(queued).GetAsyncEnumerator(Ct);
-        await ReadUntilAsync(second, "run.queued");
+        var second = await ReadToAsync(queued, "run.queued");
         Agent = TestAgents.EchoAsync;
         using var interrupting = await RunsHost.ChatAsync(Host.Client, new() { Message = "third", ConversationId = conversation, WhileRunning = WhileRunning.Interrupt });
         var third = await SseEvent.ReadAllAsync(interrupting);
@@ -142,8 +137,7 @@ public sealed class RunEndpointsTests() : OneHostTests(("Runs:KeepAlive", "00:00
             await TestAgents.EchoAsync(run, writer, ct);
         };
         using var first = await RunsHost.ChatAsync(Host.Client, new() { Message = "0" });
-        var events = SseEvent.ReadAsync(first).GetAsyncEnumerator(Ct);
-        await ReadUntilAsync(events, "run.started");
+        var events = await ReadToAsync(first, "run.started");
         var conversation = Assert.IsType<RunStarted>(events.Current.Parsed).ConversationId;
         var waiting = new List<HttpResponseMessage>();
         for (var i = 1; i <= 4; i++)
@@ -229,8 +223,7 @@ public sealed class RunEndpointsTests() : OneHostTests(("Runs:KeepAlive", "00:00
         RunId id;
         using (var response = await RunsHost.ChatAsync(Host.Client, new() { Message = "a", OnDisconnect = policy }))
         {
-            var events = SseEvent.ReadAsync(response).GetAsyncEnumerator(Ct);
-            await ReadUntilAsync(events, "message.delta");
+            var events = await ReadToAsync(response, "message.delta");
             id = events.Current.RunId;
         }
 
@@ -265,8 +258,7 @@ public sealed class RunEndpointsTests() : OneHostTests(("Runs:KeepAlive", "00:00
         var streams = new List<IAsyncEnumerator<SseEvent>>();
         for (var i = 0; i < 100; i++)
         {
-            var events = SseEvent.ReadAsync(await RunsHost.ChatAsync(Host.Client, new() { Message = "a" })).GetAsyncEnumerator(Ct);
-            await ReadUntilAsync(events, "message.delta");
+            var events = await ReadToAsync(await RunsHost.ChatAsync(Host.Client, new() { Message = "a" }), "message.delta");
             streams.Add(events);
         }
 

@@ -64,8 +64,7 @@ public sealed class RunLogTests() : OneHostTests(("Runs:Heartbeat", "00:00:00.1"
     {
         Agent = TestAgents.Paused(GoOn.Task);
         using var response = await RunsHost.ChatAsync(Host.Client, new() { Message = "a" });
-        var events = SseEvent.ReadAsync(response).GetAsyncEnumerator(Ct);
-        await ReadUntilAsync(events, "message.delta");
+        var events = await ReadToAsync(response, "message.delta");
 
         var last = events.Current.Seq;
         await Sql.ExecuteAsync(Database, "update agentflow_api.runs set fence = fence + 1");
@@ -84,8 +83,7 @@ public sealed class RunLogTests() : OneHostTests(("Runs:Heartbeat", "00:00:00.1"
     {
         Agent = TestAgents.Paused(GoOn.Task);
         using var response = await RunsHost.ChatAsync(Host.Client, new() { Message = "a" });
-        var events = SseEvent.ReadAsync(response).GetAsyncEnumerator(Ct);
-        await ReadUntilAsync(events, "message.delta");
+        var events = await ReadToAsync(response, "message.delta");
 
         // As a process leaves it that was killed: its lease runs out and its run stays open.
         await Sql.ExecuteAsync(Database, "update agentflow_api.runs set host_id = gen_random_uuid(), fence = fence + 1");
@@ -107,16 +105,14 @@ public sealed class RunLogTests() : OneHostTests(("Runs:Heartbeat", "00:00:00.1"
     {
         Agent = TestAgents.Paused(GoOn.Task);
         using var response = await RunsHost.ChatAsync(Host.Client, new() { Message = "first" });
-        var events = SseEvent.ReadAsync(response).GetAsyncEnumerator(Ct);
-        await ReadUntilAsync(events, "message.delta");
+        var events = await ReadToAsync(response, "message.delta");
         var request = new ChatRequest
         {
             Message = "second", ConversationId = await ConversationAsync(events.Current.RunId), WhileRunning = WhileRunning.Enqueue, Agent = "other",
             Context = JsonSerializer.SerializeToElement(new { page = "7" }), SelectedText = "a passage",
         };
         using var queued = await RunsHost.ChatAsync(Host.Client, request);
-        var waiting = SseEvent.ReadAsync(queued).GetAsyncEnumerator(Ct);
-        await ReadUntilAsync(waiting, "run.queued");
+        var waiting = await ReadToAsync(queued, "run.queued");
         var run = waiting.Current.RunId;
         var asked = new ConcurrentQueue<RunContext>();
         Agent = async (context, writer, ct) =>
@@ -209,8 +205,7 @@ public sealed class RunLogTests() : OneHostTests(("Runs:Heartbeat", "00:00:00.1"
     {
         Agent = TestAgents.Paused(GoOn.Task);
         using var response = await RunsHost.ChatAsync(Host.Client, new() { Message = "a" });
-        var events = SseEvent.ReadAsync(response).GetAsyncEnumerator(Ct);
-        await ReadUntilAsync(events, "message.delta");
+        var events = await ReadToAsync(response, "message.delta");
 
         await Sql.ExecuteAsync(Database, "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()");
         GoOn.SetResult();
