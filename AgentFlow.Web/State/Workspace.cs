@@ -9,11 +9,12 @@ namespace AgentFlow.Web.State;
 /// <summary>What the pages of one browser tab share: who is signed in, the models and agents on offer, the list of conversations. Scoped.</summary>
 internal sealed class Workspace(ApiClient api, SessionAccess session)
 {
-    /// <summary>The list shows the newest; older ones are found by search.</summary>
+    /// <summary>The list shows the newest; older ones come on request, or are found by search.</summary>
     private const int ListedConversations = 100;
 
     private readonly Newest _listing = new();
     private Task? _loading;
+    private int _wanted = ListedConversations;
 
 #pragma warning disable MA0046 // A page that is told to draw needs neither sender nor arguments.
     public event Action? Changed;
@@ -28,6 +29,8 @@ internal sealed class Workspace(ApiClient api, SessionAccess session)
     public IReadOnlyList<AgentInfo> Agents { get; private set; } = [];
 
     public IReadOnlyList<ConversationSummary> Conversations { get; private set; } = [];
+
+    public bool HasMoreConversations { get; private set; }
 
     public ApiProblem? Problem { get; private set; }
 
@@ -46,11 +49,28 @@ internal sealed class Workspace(ApiClient api, SessionAccess session)
     public async Task RefreshConversationsAsync(CancellationToken cancellationToken)
     {
         var isNewest = _listing.Begin();
-        var conversations = (await api.GetAsync<Page<ConversationSummary>>($"api/chat?limit={ListedConversations}", cancellationToken)).Items;
+        var conversations = new List<ConversationSummary>();
+        string? cursor = null;
+        do
+        {
+            var more = cursor is null ? "" : "&cursor=" + Uri.EscapeDataString(cursor);
+            var page = await api.GetAsync<Page<ConversationSummary>>($"api/chat?limit={ListedConversations}{more}", cancellationToken);
+            conversations.AddRange(page.Items);
+            cursor = page.NextCursor;
+        }
+        while (cursor is not null && conversations.Count < _wanted);
         if (!isNewest())
             return;
-        Conversations = conversations;
+
+        // One that was written in meanwhile has moved up between two pages.
+        (Conversations, HasMoreConversations) = ([.. conversations.DistinctBy(conversation => conversation.Id)], cursor is not null);
         Changed?.Invoke();
+    }
+
+    public Task MoreConversationsAsync(CancellationToken cancellationToken)
+    {
+        _wanted += ListedConversations;
+        return RefreshConversationsAsync(cancellationToken);
     }
 
     public async Task RefreshAgentsAsync(CancellationToken cancellationToken)

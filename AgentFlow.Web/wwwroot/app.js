@@ -43,6 +43,10 @@
     for (const choice of all("[data-theme-choice]")) choice.setAttribute("aria-pressed", String(choice.dataset.themeChoice === theme));
   };
 
+  const themes = () => {
+    for (const choice of all("[data-theme-choice]:not([aria-pressed])")) choice.setAttribute("aria-pressed", String(choice.dataset.themeChoice === document.documentElement.dataset.theme));
+  };
+
   // ---- following a stream: only while the reader is at the bottom ----
   let follows = true;
   const atBottom = box => box.scrollHeight - box.scrollTop - box.clientHeight < 48;
@@ -172,7 +176,7 @@
     follows = true;
   }, true);
 
-  new MutationObserver(() => { settle(); localise(); reveal(); arrive(); drafts(); carried(); earlier(); }).observe(document, { childList: true, subtree: true, characterData: true });
+  new MutationObserver(() => { settle(); localise(); reveal(); themes(); arrive(); drafts(); carried(); earlier(); }).observe(document, { childList: true, subtree: true, characterData: true });
 
   // ---- "ask about this": a pill at a selection in anything quotable; the text goes to the page's own receiver, or with the reader to the chat ----
   const limit = 20000;
