@@ -47,11 +47,6 @@ public sealed partial class WebPagesTests(WebSite site) : IClassFixture<WebSite>
         ("/nothing-here", "h1"),
     ];
 
-    /// <summary>The one rule whose outcome a theme changes.</summary>
-    private const string Contrast = "{ runOnly: ['color-contrast'] }";
-
-    private static string Axe { get; } = Path.Combine(RunningAgentFlow.Solution, "AgentFlow.Tests", "Clients", "node_modules", "axe-core", "axe.min.js");
-
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
     [Fact]
@@ -66,30 +61,30 @@ public sealed partial class WebPagesTests(WebSite site) : IClassFixture<WebSite>
         await chat.AskAsync(Question);
         await chat.LastAnswer.GetByTestId("citation-chip").First.ClickAsync();
         await Expect(page.Locator("#passage")).Not.ToBeEmptyAsync();
-        var findings = await CheckAsync(page, "chat");
+        var findings = await PageChecks.CheckAsync(page, "chat");
         await page.Keyboard.PressAsync("Escape");
         await chat.LastAnswer.Locator(".actions .link-button").ClickAsync();
         await page.Locator(".timeline summary").First.ClickAsync();
-        findings.AddRange(await CheckAsync(page, "timeline"));
+        findings.AddRange(await PageChecks.CheckAsync(page, "timeline"));
         await page.VisitAsync("/tasks");
         await page.GetByTestId("task-question").FillAsync("How long does the queen live?");
         await page.GetByTestId("task-start").ClickAsync();
         await Expect(page.GetByTestId("task-row").First).ToBeVisibleAsync();
         await OpenRoomAsync(page, "Beekeepers");
-        findings.AddRange(await CheckAsync(page, "room"));
+        findings.AddRange(await PageChecks.CheckAsync(page, "room"));
         foreach (var (path, ready) in Pages)
         {
             await page.VisitAsync(path.Split('#')[0]);
             await PrepareAsync(page, path);
             await Expect(page.Locator(ready).First).ToBeVisibleAsync();
-            findings.AddRange(await CheckAsync(page, path));
+            findings.AddRange(await PageChecks.CheckAsync(page, path));
         }
 
         var stranger = await browser.OpenAsync(site.Web);
         foreach (var path in new[] { "/sign-in", "/sign-up" })
         {
             await stranger.VisitAsync(path);
-            findings.AddRange(await CheckAsync(stranger, path));
+            findings.AddRange(await PageChecks.CheckAsync(stranger, path));
         }
 
         Assert.True(findings.Count == 0, string.Join('\n', findings));
@@ -399,53 +394,6 @@ public sealed partial class WebPagesTests(WebSite site) : IClassFixture<WebSite>
                 await page.Locator("h1").ClickAsync();
                 await page.Keyboard.PressAsync("?");
                 break;
-        }
-    }
-
-    /// <summary>Two sizes in two themes. All of axe where a layout is seen first, its contrasts alone in the other theme: nothing else is other there.</summary>
-    private static async Task<List<string>> CheckAsync(IPage page, string name)
-    {
-        var findings = new List<string>();
-        await page.EvaluateAsync(await File.ReadAllTextAsync(Axe, Ct));
-
-        // Nothing moves, so that no colour is looked at half-way.
-        await page.EmulateMediaAsync(new() { ReducedMotion = ReducedMotion.Reduce });
-        foreach (var (width, height) in new[] { (1280, 800), (360, 740) })
-        {
-            await page.SetViewportSizeAsync(width, height);
-            foreach (var (theme, rules) in width > 600 ? new[] { ("dark", Contrast), ("light", "{}") } : [("light", Contrast), ("dark", "{}")])
-            {
-                await page.EvaluateAsync("theme => { document.documentElement.dataset.theme = theme; }", theme);
-                if (rules is "{}")
-                    await Browser.PictureAsync(page, $"pages/{name.Trim('/').Replace('/', '-').Replace('#', '-')}-{width}-{theme}");
-                var json = await page.EvaluateAsync<string>(
-                    $"async () => JSON.stringify((await axe.run(document, {{ resultTypes: ['violations'], ...{rules} }})).violations.map(each => [each.impact, each.id, each.nodes.map(node => node.html).slice(0, 3)]))");
-                findings.AddRange(JsonElement.Parse(json).EnumerateArray()
-                    .Where(each => each[0].GetString() is "serious" or "critical")
-                    .Select(each => $"{name} {width} {theme}: {each[0]} {each[1]} {each[2]}"));
-            }
-
-            if (!await page.EvaluateAsync<bool>("() => document.documentElement.scrollWidth <= innerWidth"))
-                findings.Add($"{name} is wider than {width} pixels.");
-        }
-
-        if (Browser.TakesPictures)
-            await PictureAsync(page, name);
-        await page.SetViewportSizeAsync(1280, 800);
-        return findings;
-    }
-
-    /// <summary>The other sizes, for people to look at: axe found what there is at the two above.</summary>
-    private static async Task PictureAsync(IPage page, string name)
-    {
-        foreach (var (width, height) in new[] { (768, 1024), (1440, 900) })
-        {
-            await page.SetViewportSizeAsync(width, height);
-            foreach (var theme in new[] { "light", "dark" })
-            {
-                await page.EvaluateAsync("theme => { document.documentElement.dataset.theme = theme; }", theme);
-                await Browser.PictureAsync(page, $"pages/{name.Trim('/').Replace('/', '-').Replace('#', '-')}-{width}-{theme}");
-            }
         }
     }
 
