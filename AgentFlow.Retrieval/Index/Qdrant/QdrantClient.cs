@@ -23,6 +23,10 @@ internal sealed class QdrantClient(HttpClient http, QdrantOptions options)
     public Task SendAsync(HttpMethod method, string path, Action<Utf8JsonWriter>? write, CancellationToken ct) =>
         SendAsync(method, path, write, static _ => true, ct);
 
+    /// <summary>Changes points. What Qdrant does not call completed may not have been applied, and has failed.</summary>
+    public Task ChangeAsync(string path, Action<Utf8JsonWriter> write, CancellationToken ct) => SendAsync(
+        HttpMethod.Post, path, write, static result => IsCompleted(result) ? true : throw new InvalidOperationException("the change is not completed"), ct);
+
     /// <summary>Sends a body that <paramref name="write"/> writes and reads what it needs of the answer's <c>result</c>, which is gone afterwards.</summary>
     public async Task<T> SendAsync<T>(HttpMethod method, string path, Action<Utf8JsonWriter>? write, Func<JsonElement, T> read, CancellationToken ct)
     {
@@ -55,6 +59,11 @@ internal sealed class QdrantClient(HttpClient http, QdrantOptions options)
             throw new QdrantException($"Qdrant's answer to {method} {path} has another form: {error.Message}", status: null, error);
         }
     }
+
+    /// <summary><c>{"operation_id":7,"status":"completed"}</c>, or an array of such.</summary>
+    private static bool IsCompleted(JsonElement result) => result.ValueKind == JsonValueKind.Array
+        ? result.GetArrayLength() > 0 && result.EnumerateArray().All(IsCompleted)
+        : result.GetProperty("status").GetString() == "completed";
 
     private static ReadOnlyMemoryContent Body(Action<Utf8JsonWriter> write)
     {

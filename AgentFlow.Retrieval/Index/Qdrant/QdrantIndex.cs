@@ -76,8 +76,7 @@ internal sealed class QdrantIndex(HttpClient http, QdrantOptions options, Embedd
         var kinds = newest.GroupBy(write => write is IndexWrite.Put);
         foreach (var batch in kinds.SelectMany(kind => kind.Chunk(WriteBatch)))
         {
-            await _client.SendAsync(
-                HttpMethod.Post,
+            await _client.ChangeAsync(
                 $"/collections/{collection}/points/batch?wait=true&ordering=strong",
                 writer => QdrantPoints.WriteOperations(writer, ownerId, batch, options.AverageLength),
                 ct);
@@ -89,7 +88,7 @@ internal sealed class QdrantIndex(HttpClient http, QdrantOptions options, Embedd
         if (tombstones.Count == 0)
             throw new ArgumentException("There is nothing to purge.", nameof(tombstones));
         foreach (var group in tombstones.GroupBy(entry => entry.Version))
-            await _client.SendAsync(HttpMethod.Post, $"/collections/{collection}/points/delete?wait=true&ordering=strong", writer => WritePurge(writer, [.. group]), ct);
+            await _client.ChangeAsync($"/collections/{collection}/points/delete?wait=true&ordering=strong", writer => WritePurge(writer, [.. group]), ct);
     }
 
     internal async IAsyncEnumerable<IReadOnlyList<IndexEntry>> ScanAsync(string collection, [EnumeratorCancellation] CancellationToken ct)
