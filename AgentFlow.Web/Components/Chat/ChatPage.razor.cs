@@ -15,8 +15,8 @@ public sealed partial class ChatPage
 {
     private const int FirstMessages = 60;
 
-    /// <summary>So few that drawing them keeps a frame: 100 took the browser 55 ms.</summary>
-    private const int MoreMessages = 40;
+    /// <summary>So few that drawing them keeps a frame: 40 took the browser 50 to 60 ms.</summary>
+    private const int MoreMessages = 24;
 
     /// <summary>Stands for the start of the conversation where a sibling of its first message is meant.</summary>
     private static readonly MessageId Start = new(Guid.Empty);
