@@ -144,7 +144,7 @@ internal sealed class AgentLoop(
         var used = turn.Usage;
         if (!writer.IsParked)
         {
-            writer.WithTheEnd(batch => UsageStore.SettleIn(batch, PayerOf(run), run.RunId, run.Model, used.InputTokens, used.OutputTokens, used.Cost));
+            writer.CommitWithEnd(batch => UsageStore.SettleIn(batch, PayerOf(run), run.RunId, run.Model, used.InputTokens, used.OutputTokens, used.Cost));
             return;
         }
 

@@ -39,7 +39,7 @@ internal sealed partial class Learner(MemoryClient memories, DurableQueue queue,
         catch (Exception e) when (e is HttpRequestException or JsonException or IOException || (e is OperationCanceledException && !ct.IsCancellationRequested))
         {
             LogLater(log, run.RunId, e.Message);
-            await queue.EnqueueAsync(Task(run, ""), ct);
+            await queue.EnqueueAsync(TaskFor(run, ""), ct);
             return [];
         }
     }
@@ -50,14 +50,14 @@ internal sealed partial class Learner(MemoryClient memories, DurableQueue queue,
         var answer = writer.Text;
         if (isOffline || !Learns(run) || answer.Length == 0)
             return;
-        var task = Task(run, answer);
-        writer.WithTheEnd(batch => queue.EnqueueIf(
+        var task = TaskFor(run, answer);
+        writer.CommitWithEnd(batch => queue.EnqueueIf(
             batch, task, "exists (select from runs where id = $10 and status = $11)", [run.RunId.Value, (short)RunStatus.Completed]));
     }
 
     private static bool Learns(RunContext run) => run is { IsKept: true, SelectedText: null } && run.Agent.Memory.Learn;
 
-    private static QueuedTask Task(RunContext run, string answer) => new(run.OwnerId.Value, LearnTask.TaskKind, JsonSerializer.SerializeToElement(
+    private static QueuedTask TaskFor(RunContext run, string answer) => new(run.OwnerId.Value, LearnTask.TaskKind, JsonSerializer.SerializeToElement(
         new LearnInput(run.ConversationId, run.UserMessageId, run.Agent.Slug, Cut(run.Question), Cut(answer), run.Author), ContractJson.Options))
     {
         DedupKey = run.RunId.ToString(),

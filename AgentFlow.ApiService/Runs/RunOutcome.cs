@@ -36,6 +36,6 @@ internal sealed record RunOutcome(RunStatus Status, string Text, MessageDetails 
             RunInterrupted => RunStatus.Interrupted,
             _ => throw new ArgumentException("Not a terminal event.", nameof(terminal)),
         };
-        return new(status, written.Text, new() { Citations = written.Citations, ToolCalls = written.ToolCalls, Usage = written.Usage }) { Also = written.WithEnd };
+        return new(status, written.Text, new() { Citations = written.Citations, ToolCalls = written.ToolCalls, Usage = written.Usage }) { Also = written.CommittedWithEnd };
     }
 }

@@ -20,7 +20,7 @@ internal sealed class RunWriter(RunId runId, Func<RunEvent, CancellationToken, V
     private readonly List<ToolCalled> _called = [];
     private readonly List<ToolCallSummary> _toolCalls = [];
     private readonly Dictionary<string, (DateTimeOffset Until, bool IsResolved)> _asked = new(StringComparer.Ordinal);
-    private readonly List<Action<DbBatch>> _withEnd = [];
+    private readonly List<Action<DbBatch>> _committedWithEnd = [];
     private char? _half;
     private int _waits;
 
@@ -70,24 +70,24 @@ internal sealed class RunWriter(RunId runId, Func<RunEvent, CancellationToken, V
     /// <summary>Not after a wait that was cancelled.</summary>
     public void EndWait() => Interlocked.Decrement(ref _waits);
 
-    /// <summary>What <see cref="WithTheEnd"/> was given.</summary>
-    public IReadOnlyList<Action<DbBatch>> WithEnd
+    /// <summary>What <see cref="CommitWithEnd"/> was given.</summary>
+    public IReadOnlyList<Action<DbBatch>> CommittedWithEnd
     {
         get
         {
             lock (_gate)
-                return [.. _withEnd];
+                return [.. _committedWithEnd];
         }
     }
 
     /// <summary>
-    /// Keeps statements for the transaction that ends the run, so that they cost no commit of their own. The batch is a worker's; it is not
-    /// this process's any more to write when the run was lost, which a statement sees by the run's status.
+    /// Keeps statements for the transaction that ends the run, so that they cost no commit of their own. The batch is a worker's. It is sent also
+    /// when another process has taken the run over: what must not be written then asks for the run's status, which is that process's word.
     /// </summary>
-    public void WithTheEnd(Action<DbBatch> add)
+    public void CommitWithEnd(Action<DbBatch> add)
     {
         lock (_gate)
-            _withEnd.Add(add);
+            _committedWithEnd.Add(add);
     }
 
     /// <summary>Tool calls so far.</summary>

@@ -247,6 +247,10 @@ public sealed class ProviderTurnTests(ProviderTurns shared) : IClassFixture<Prov
 
         Assert.Equal("Half", Assert.IsType<RunCancelled>(last).Text);
         await _turns.Provider.WaitForAbortAsync(Limit);
+
+        // With its end: what it used counts, and nothing is learnt from it.
+        Assert.Equal(1, await _turns.CountAsync($"select count(*) from model_usage where run_id = '{last.RunId}' and settled_at is not null"));
+        Assert.Equal(0, await _turns.CountAsync($"select count(*) from tasks where kind = 'learn' and dedup_key = '{last.RunId}'"));
     }
 
     private static async Task<HttpStatusCode> DecideAsync(TestUser user, RunId run, string callId, string body)

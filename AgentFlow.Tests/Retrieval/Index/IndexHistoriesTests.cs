@@ -16,7 +16,7 @@ public sealed class IndexHistoriesTests(QdrantFixture fixture) : IClassFixture<Q
         fixture.SkipWithoutServer();
         var result = await IndexHistories.OnQdrantAsync(fixture.Server, count: 10, Seed, MissingGuard.None, withCrashes: true, Ct);
         Assert.Equal((0, 0), (result.WrongHits, result.Differences));
-        Assert.True(result.Searches > 50);
+        Assert.True(result.Searches > 100);
     }
 
     [Theory]

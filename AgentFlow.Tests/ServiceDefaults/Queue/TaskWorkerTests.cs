@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Text.Json;
+using AgentFlow.ServiceDefaults.Postgres;
 using AgentFlow.ServiceDefaults.Queue;
 using AgentFlow.Tests.Support;
 using Microsoft.Extensions.Configuration;
@@ -51,6 +52,23 @@ public sealed class TaskWorkerTests
         await EndedAsync(queue, owner, await queue.EnqueueAsync(new QueuedTask(owner, Scripted.Name, NoInput), ct), ct);
         Assert.NotEqual(asking.TraceId, ran!.TraceId);
         Assert.Equal([asking.TraceId], ran.Links.Select(link => link.Context.TraceId));
+    }
+
+    [Fact]
+    public async Task A_task_whose_condition_does_not_hold_is_not_added()
+    {
+        var ct = TestContext.Current.CancellationToken;
+        await using var host = await StartAsync(new Scripted((_, _) => Task.FromResult<JsonElement?>(null)));
+        var queue = host.Services.GetRequiredService<DurableQueue>();
+        var owner = Guid.CreateVersion7();
+        var (wanted, unwanted) = (new QueuedTask(owner, Scripted.Name, NoInput), new QueuedTask(owner, Scripted.Name, NoInput));
+        var batch = host.Services.GetRequiredService<Database>().ForOwner(owner).CreateBatch();
+        queue.EnqueueIf(batch, unwanted, "$10 = 2", [1]);
+        queue.EnqueueIf(batch, wanted, "$10 = 1", [1]);
+        await batch.ExecuteAsync(ct);
+
+        Assert.Equal("succeeded", (await EndedAsync(queue, owner, wanted.Id, ct)).Status);
+        Assert.Null(await queue.GetAsync(owner, unwanted.Id, ct));
     }
 
     [Fact]
