@@ -134,10 +134,10 @@ internal sealed class ConversationSession(ApiClient api, RunStream stream, TimeP
 
     private async Task LoadAsync(ConversationId id, CancellationToken leaving)
     {
-        var history = await HistoryAsync(id, leaving);
-        State = ConversationState.FromHistory(id, history);
+        // Asked before the history: an answer that ends between the two is in the history then, and otherwise in neither.
+        var active = await ActiveRunAsync(id, leaving);
+        State = ConversationState.FromHistory(id, await HistoryAsync(id, leaving));
         IsLoading = false;
-        var active = await ActiveRunAsync(id, history, leaving);
         Tell();
         if (active is not { } run)
         {
@@ -156,12 +156,8 @@ internal sealed class ConversationSession(ApiClient api, RunStream stream, TimeP
         Finish(leaving);
     }
 
-    private async Task<RunId?> ActiveRunAsync(ConversationId id, List<HistoryMessage> history, CancellationToken leaving)
-    {
-        var conversation = await api.GetAsync<ConversationSummary>($"api/chat/{id}", leaving);
-        return conversation.ActiveRunId
-            ?? history.LastOrDefault(message => message.Status is RunStatus.Queued or RunStatus.Running or RunStatus.AwaitingApproval)?.RunId;
-    }
+    private async Task<RunId?> ActiveRunAsync(ConversationId id, CancellationToken leaving) =>
+        (await api.GetAsync<ConversationSummary>($"api/chat/{id}", leaving)).ActiveRunId;
 
     private async Task<List<HistoryMessage>> HistoryAsync(ConversationId id, CancellationToken leaving)
     {

@@ -91,16 +91,13 @@ public sealed class RunStreamTests
     /// <summary>Serves one log; each connection is aborted after a number of events that the test chooses.</summary>
     private sealed class CuttingServer(WebApplication app) : IAsyncDisposable
     {
-        private readonly ServiceProvider _client = Client(app);
+        private readonly ServiceProvider _client = StandInApi.ClientOf(app);
 
         public List<string> Keys { get; } = [];
 
         public static async Task<CuttingServer> StartAsync(List<RunEvent> log, Func<int> cutAfter, bool unknownFirst = false, bool refuse = false)
         {
-            var builder = WebApplication.CreateSlimBuilder();
-            builder.WebHost.UseUrls("http://127.0.0.1:0");
-            builder.Logging.ClearProviders();
-            var app = builder.Build();
+            var app = StandInApi.Create();
             CuttingServer? server = null;
             async Task Serve(HttpContext context)
             {
@@ -150,17 +147,6 @@ public sealed class RunStreamTests
         {
             await _client.DisposeAsync();
             await app.DisposeAsync();
-        }
-
-        private static ServiceProvider Client(WebApplication app)
-        {
-            var services = new ServiceCollection();
-            services.AddSingleton(TimeProvider.System).AddLogging().AddMemoryCache().AddHttpContextAccessor();
-            services.AddSingleton(KeyRing.Parse(ApiHost.Keys)).AddSingleton<JwtCodec>().AddSingleton<SecretSeal>();
-            services.AddSingleton<SessionVault>().AddSingleton<SessionStore>().AddScoped<FrontEndSignature>().AddScoped<SessionAccess>();
-            services.AddHttpClient<ApiClient>(client => client.BaseAddress = new Uri(app.Urls.First()));
-            services.AddTransient<RunStream>();
-            return services.BuildServiceProvider();
         }
     }
 }
