@@ -40,7 +40,7 @@ internal sealed class Turn
     {
         (_run, _recalled, _noted, Model, Tools) = (run, recalled, noted, model, tools);
         _toolTokens = tools.Declarations.OfType<AIFunctionDeclaration>().Sum(t => TokenEstimate.Of(t.Name + t.Description + t.JsonSchema.GetRawText()));
-        tools.ReadUntrustedText = recalled.Chunks.Count > 0 || run.SelectedText is not null || run.Context is not null;
+        tools.ReadUntrustedText = recalled.Chunks.Count > 0 || run.SelectedText is not null || run.Context is not null || run.History.Any(past => past.SelectedText is not null);
         var window = Math.Min(model.ContextTokens, run.Agent.Limits.ContextTokens ?? int.MaxValue);
         _promptTokens = Math.Max(window - Math.Min(run.Agent.Limits.OutputTokens, window / 4), window / 2);
         Prompt = Assemble() ?? throw new RunFailedException(

@@ -1,4 +1,5 @@
 using System.Text;
+using AgentFlow.ApiService.Runs;
 using AgentFlow.Contracts.Chat;
 using AgentFlow.Retrieval.Text;
 
@@ -12,14 +13,15 @@ internal static class Compaction
 {
     private const int MaxSentence = 200;
 
-    public static string Summarise(IReadOnlyList<ChatTurn> turns, int tokens)
+    public static string Summarise(IReadOnlyList<PastTurn> turns, int tokens)
     {
         var lines = new List<string>();
         var left = tokens;
         var i = turns.Count - 1;
         for (; i >= 0; i--)
         {
-            var line = $"- {(turns[i].Role == ChatRole.User ? "The user" : "You")}: {FirstSentence(turns[i].Content)}";
+            var about = turns[i].SelectedText is { } selected ? $", about a selected text (\"{FirstSentence(selected)}\")" : "";
+            var line = $"- {(turns[i].Role == ChatRole.User ? "The user" : "You")}{about}: {FirstSentence(turns[i].Content)}";
             var cost = TokenEstimate.Of(line) + 1;
             if (cost > left)
                 break;

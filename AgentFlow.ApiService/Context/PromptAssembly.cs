@@ -32,18 +32,19 @@ internal static partial class PromptAssembly
         var passages = Passages(run, recalled);
         var instructions = (run.Agent.Instructions ?? "") + CitationRules;
         var mark = Mark(run);
+        var past = run.History.Select(turn => Past(turn, mark)).ToList();
         var plan = ContextBudget.Plan(
             tokens,
             TokenEstimate.Of(instructions) + TokenEstimate.Of(run.Question) + TokenEstimate.Of(run.Context?.GetRawText() ?? "")
                 + (run.SelectedText is null ? 0 : Cost(passages[0])) + toolTokens + (TokenEstimate.PerMessage * 8) + 64,
             run.SelectedText is null ? [.. passages.Select(Cost)] : [],
             [.. recalled.Memories.Select(m => TokenEstimate.Of(m.Text) + 4)],
-            [.. run.History.Select(t => TokenEstimate.Of(t.Content) + TokenEstimate.PerMessage)]);
+            [.. past.Select(m => TokenEstimate.Of(m.Text) + TokenEstimate.PerMessage)]);
         if (plan is null)
             return null;
         var used = run.SelectedText is null ? passages.Take(plan.Passages).ToList() : passages;
         var memories = recalled.Memories.Take(plan.Memories).ToList();
-        var (history, compacted) = History(run.History, plan);
+        var (history, compacted) = History(run.History, past, plan);
         var messages = new List<ChatMessage>(history) { new(AIRole.User, UserMessage(run, used, memories, mark)) };
         var sources = new AnswerSources
         {
@@ -76,25 +77,28 @@ internal static partial class PromptAssembly
 
     private static int Cost(Passage passage) => TokenEstimate.Of(passage.Text) + TokenEstimate.Of(passage.DocumentName ?? "") + 12;
 
-    private static (IReadOnlyList<ChatMessage> Messages, HistoryCompacted? Compacted) History(IReadOnlyList<ChatTurn> turns, BudgetPlan plan)
+    private static (IReadOnlyList<ChatMessage> Messages, HistoryCompacted? Compacted) History(IReadOnlyList<PastTurn> turns, List<ChatMessage> past, BudgetPlan plan)
     {
         var older = turns.Count - plan.History;
-        var kept = turns.Skip(older).Select(t => new ChatMessage(t.Role == Contracts.Chat.ChatRole.User ? AIRole.User : AIRole.Assistant, WithoutMarkers(t)));
         if (older == 0)
-            return ([.. kept], null);
+            return (past, null);
         var summary = $"Our conversation until here, in short:\n{Compaction.Summarise([.. turns.Take(older)], plan.SummaryTokens)}";
         var compacted = new HistoryCompacted
         {
             Messages = older,
-            TokensBefore = turns.Take(older).Sum(t => TokenEstimate.Of(t.Content) + TokenEstimate.PerMessage),
+            TokensBefore = past.Take(older).Sum(m => TokenEstimate.Of(m.Text) + TokenEstimate.PerMessage),
             TokensAfter = TokenEstimate.Of(summary) + TokenEstimate.PerMessage,
         };
-        return ([new ChatMessage(AIRole.User, summary), .. kept], compacted);
+        return ([new ChatMessage(AIRole.User, summary), .. past.Skip(older)], compacted);
     }
 
-    /// <summary>An earlier answer's numbers belong to sources that are not here any more.</summary>
-    private static string WithoutMarkers(ChatTurn turn) =>
-        turn.Role == Contracts.Chat.ChatRole.Assistant ? MarkerPattern().Replace(turn.Content, "") : turn.Content;
+    /// <summary>A question with what it was about, quoted; an answer without its numbers, which belong to sources that are not here any more.</summary>
+    private static ChatMessage Past(PastTurn turn, string mark) => turn switch
+    {
+        { Role: Contracts.Chat.ChatRole.Assistant } => new(AIRole.Assistant, MarkerPattern().Replace(turn.Content, "")),
+        { SelectedText: { } selected } => new(AIRole.User, $"<data {mark}>\nSelected text that this was about:\n{selected}\n</data {mark}>\n\n{turn.Content}"),
+        _ => new(AIRole.User, turn.Content),
+    };
 
     private static string UserMessage(RunContext run, IReadOnlyList<Passage> passages, IReadOnlyList<RecalledMemory> memories, string mark)
     {

@@ -28,7 +28,7 @@ internal sealed record RunContext
     public required string Question { get; init; }
 
     /// <summary>The branch that the question ends, oldest first, without the question.</summary>
-    public required IReadOnlyList<ChatTurn> History { get; init; }
+    public required IReadOnlyList<PastTurn> History { get; init; }
 
     /// <summary>Answer from this passage alone.</summary>
     public string? SelectedText { get; init; }
@@ -61,6 +61,10 @@ internal sealed record RunContext
     /// <summary>False for a request that brought its whole history along and whose messages are not stored.</summary>
     public bool IsKept { get; init; } = true;
 }
+
+/// <summary>An earlier message of the branch, as a model is told of it.</summary>
+/// <param name="SelectedText">What a question was about: somebody else's words, quoted.</param>
+internal sealed record PastTurn(ChatRole Role, string Content, string? SelectedText = null);
 
 /// <summary>
 /// The work of one run: emits everything between <c>run.started</c> and the terminal event through the writer and returns when the

@@ -69,7 +69,7 @@ internal sealed record RunPlan
                 Agent = chosen.Agent,
                 Model = chosen.Model,
                 Question = request.Question,
-                History = request.History ?? [.. history.Select(message => message.ToTurn())],
+                History = request.History is { } told ? [.. told.Select(turn => new PastTurn(turn.Role, turn.Content))] : [.. history.Select(message => message.ToTurn())],
                 SelectedText = isRepeat ? head!.SelectedText : request.SelectedText,
                 Context = request.Context,
                 TopK = request.TopK,

@@ -20,7 +20,7 @@ internal sealed record AdoptedRun(RunId RunId, OwnerId OwnerId, ConversationId C
 /// <param name="SelectedText">What it asked about.</param>
 internal sealed record BranchMessage(MessageId Id, ChatRole Role, string Content, string? Author, string? SelectedText = null)
 {
-    public ChatTurn ToTurn() => new(Role, Speaker.Sign(Author, Content));
+    public PastTurn ToTurn() => new(Role, Speaker.Sign(Author, Content), SelectedText);
 }
 
 /// <summary>The rows of runs and of their logs, outside the log's writer.</summary>

@@ -1,4 +1,5 @@
 using AgentFlow.ApiService.Context;
+using AgentFlow.ApiService.Runs;
 using AgentFlow.Contracts.Chat;
 
 namespace AgentFlow.Tests.ApiService.Context;
@@ -45,7 +46,7 @@ public sealed class ContextBudgetTests
     [Fact]
     public void A_summary_keeps_to_its_tokens_and_says_what_it_left_out()
     {
-        ChatTurn[] turns = [.. Enumerable.Range(0, 30).Select(i => new ChatTurn(i % 2 == 0 ? ChatRole.User : ChatRole.Assistant, $"Sentence number {i}. More words."))];
+        PastTurn[] turns = [.. Enumerable.Range(0, 30).Select(i => new PastTurn(i % 2 == 0 ? ChatRole.User : ChatRole.Assistant, $"Sentence number {i}. More words."))];
 
         var summary = Compaction.Summarise(turns, 100);
 
