@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AgentFlow.Contracts.Runs;
 
 namespace AgentFlow.ApiService.Runs;
 
@@ -10,7 +11,6 @@ internal sealed class RunAdditions
 
     private readonly Lock _gate = new();
     private readonly Queue<JsonElement> _waiting = new();
-    private int _count;
 
     /// <summary>Not taken yet.</summary>
     public int Waiting
@@ -22,17 +22,10 @@ internal sealed class RunAdditions
         }
     }
 
-    /// <returns>False when the run has had as many as it may.</returns>
-    public bool TryAdd(JsonElement context)
+    public void Add(JsonElement context)
     {
         lock (_gate)
-        {
-            if (_count == Max)
-                return false;
-            _count++;
             _waiting.Enqueue(context);
-            return true;
-        }
     }
 
     /// <summary>In the order in which they came; each once.</summary>
@@ -46,5 +39,19 @@ internal sealed class RunAdditions
             _waiting.Clear();
             return taken;
         }
+    }
+
+    /// <summary>What was handed in and is not in the log: the model of the process before was not told of it.</summary>
+    public static IReadOnlyList<JsonElement> Left(IEnumerable<JsonElement> handedIn, IEnumerable<RunEvent> log)
+    {
+        var left = handedIn.ToList();
+        foreach (var told in log.OfType<ContextAdded>())
+        {
+            var index = left.FindIndex(each => JsonElement.DeepEquals(each, told.Context));
+            if (index >= 0)
+                left.RemoveAt(index);
+        }
+
+        return left;
     }
 }

@@ -19,6 +19,8 @@ internal sealed partial class RunCloser(
         if (await FindWaitingAsync(adopted, isUnbegun, ct) is { } context)
         {
             var waiting = new RunHandle(adopted.RunId, adopted.OwnerId, adopted.ConversationId, adopted.Fence, lastSeq);
+            foreach (var addition in RunAdditions.Left(await store.TakeAllContextAsync(adopted.RunId, ct), events))
+                waiting.Additions.Add(addition);
             if (adopted.IsToStop)
                 waiting.Stop(StopReason.Cancelled);
             executor.Start(new(waiting, context, IsQueued: isUnbegun, default, events));

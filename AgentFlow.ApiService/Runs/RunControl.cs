@@ -19,12 +19,25 @@ internal sealed class RunControl(RunStore store, LocalRuns local, Notifications 
             await store.AskToStopAsync(owner, id, batch => notifications.Notify(batch, RunLog.Topic, RemoteTails.StopMessage(id)), ct);
     }
 
-    /// <summary>Hands the run something more, wherever it is executed. The caller has seen that the run is the owner's.</summary>
+    /// <summary>
+    /// Hands the run something more, wherever it is executed; it is kept, because a run that waits outlives its process. The caller has
+    /// seen that the run is the owner's.
+    /// </summary>
     /// <returns>False when the run has ended, or has taken as much as it may.</returns>
-    public Task<bool> AddContextAsync(OwnerId owner, RunId id, JsonElement context, CancellationToken ct) =>
-        local.TryFind(id, out var run) && run.OwnerId == owner
-            ? Task.FromResult(run.Additions.TryAdd(context))
-            : store.AddContextAsync(owner, id, context, batch => notifications.Notify(batch, RunLog.Topic, RemoteTails.AddedMessage), ct);
+    public async Task<bool> AddContextAsync(OwnerId owner, RunId id, JsonElement context, CancellationToken ct)
+    {
+        var here = local.TryFind(id, out var run) && run.OwnerId == owner ? run : null;
+        if (!await store.AddContextAsync(owner, id, context, isTaken: here is not null, Notify, ct))
+            return false;
+        here?.Additions.Add(context);
+        return true;
+
+        void Notify(DbBatch batch)
+        {
+            if (here is null)
+                notifications.Notify(batch, RunLog.Topic, RemoteTails.AddedMessage);
+        }
+    }
 
     /// <summary>Stops all runs of a conversation, the waiting ones first, so that none of them starts in between, and waits a moment for their ends.</summary>
     public async Task StopAllAsync(OwnerId owner, ConversationId conversation, CancellationToken ct)

@@ -32,6 +32,9 @@ internal static class RunErrors
 
     public static ProblemException Cancelled() => new(StatusCodes.Status409Conflict, "run_cancelled", "The run was cancelled before it had answered.");
 
+    public static ProblemException Left(RunId run) => new(
+        StatusCodes.Status503ServiceUnavailable, "stopping", $"This server is being stopped. Run {run} goes on at the next one: read its events, or send the same Idempotency-Key again.") { RetryAfter = TimeSpan.FromSeconds(2) };
+
     public static ProblemException Interrupted() => new(
         StatusCodes.Status503ServiceUnavailable, "run_interrupted", "The answer broke off. What had been said is in the history.") { RetryAfter = TimeSpan.FromSeconds(2) };
 }

@@ -35,6 +35,7 @@ internal sealed class RunEventStream(
         catch (OperationCanceledException) when (stopping.IsCancellationRequested)
         {
             // Another process executes the run: the client resumes at its next replica.
+            await LeaveAsync(httpContext.Response, aborted);
         }
         finally
         {
@@ -70,6 +71,8 @@ internal sealed class RunEventStream(
             foreach (var evt in events)
                 SseFrames.Write(output, runId, evt);
             await output.FlushAsync(ct);
+            if (reader.IsLeft)
+                await LeaveAsync(response, ct);
             if (reader.IsAtEnd)
                 return;
             events.Clear();
@@ -77,6 +80,13 @@ internal sealed class RunEventStream(
             if (events.Count == 0 && !reader.IsAtEnd)
                 SseFrames.WriteKeepAlive(output);
         }
+    }
+
+    /// <summary>The run goes on, but not here: said instead of a last event.</summary>
+    private async Task LeaveAsync(HttpResponse response, CancellationToken ct)
+    {
+        SseFrames.WriteResume(response.BodyWriter, new() { RunId = runId, After = reader.Position });
+        await response.BodyWriter.FlushAsync(ct);
     }
 
     private static void Begin(HttpResponse response)

@@ -18,8 +18,8 @@ internal sealed record RunWork(RunHandle Run, RunContext Context, bool IsQueued,
 
 /// <summary>
 /// Executes runs, independent of the requests that started them: many at once, each a task that holds neither a thread nor a
-/// connection while a model thinks. Writes each run's terminal event, exactly one, whatever happens. On a stop of the process all
-/// open runs are closed as interrupted before the log's writer goes.
+/// connection while a model thinks. Writes each run's terminal event, exactly one, whatever happens. On a stop of the process the
+/// runs that are being answered are closed as interrupted before the log's writer goes; those that wait are left to the next process.
 /// </summary>
 internal sealed partial class RunExecutor(
     AgentRun agent, RunLog log, LocalRuns local, TurnQueue turns, IOptions<RunsOptions> options, IHostApplicationLifetime lifetime,
@@ -41,6 +41,7 @@ internal sealed partial class RunExecutor(
     /// <summary>Never waits: the channel holds as many as may be open.</summary>
     public void Start(RunWork work)
     {
+        work.Run.IsUnbegun = work.IsQueued;
         local.Add(work.Run);
         if (lifetime.ApplicationStopping.IsCancellationRequested)
             work.Run.Stop(StopReason.Draining);
@@ -81,9 +82,10 @@ internal sealed partial class RunExecutor(
         }
     }
 
+    /// <summary>Those that wait for their turn first: the end of the run before theirs must not begin them.</summary>
     private void Drain()
     {
-        foreach (var run in local.All)
+        foreach (var run in local.All.OrderByDescending(run => run.IsUnbegun))
             run.Stop(StopReason.Draining);
     }
 
@@ -121,7 +123,7 @@ internal sealed partial class RunExecutor(
     /// <summary>Taken over a moment ago, and nothing was done yet: the next process may as well.</summary>
     private static bool IsUntouched(RunWork work) => work.Before is [.., var last] && work.Run.Tail.LastSeq == last.Seq;
 
-    /// <returns>The run's last event; null when it waits for a person, and whoever adopts it goes on.</returns>
+    /// <returns>The run's last event; null when it waits for a person or for its turn, and whoever adopts it goes on.</returns>
     private async Task<RunEvent?> RunAsync(RunWork work, RunWriter writer)
     {
         var run = work.Run;
@@ -131,7 +133,7 @@ internal sealed partial class RunExecutor(
             await agent(context, writer, run.Stopping);
             return new RunCompleted { MessageId = context.MessageId, Text = writer.Text };
         }
-        catch (OperationCanceledException) when (run.Reason == StopReason.Draining && (writer.IsParked || IsUntouched(work)))
+        catch (OperationCanceledException) when (run.Reason == StopReason.Draining && (run.IsUnbegun || writer.IsParked || IsUntouched(work)))
         {
             return null;
         }
@@ -162,7 +164,7 @@ internal sealed partial class RunExecutor(
     [LoggerMessage(Level = LogLevel.Information, Message = "Run {RunId} ended: {End}")]
     private partial void LogEnded(Guid runId, string end);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Run {RunId} waits for a person and is left to another process")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "Run {RunId} waits and is left to another process")]
     private partial void LogParked(Guid runId);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Run {RunId} failed: {Code}")]

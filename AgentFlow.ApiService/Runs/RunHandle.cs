@@ -43,6 +43,9 @@ internal sealed class RunHandle : IDisposable
     /// <summary>The newest event that was handed to a transaction; touched by the log's writer alone.</summary>
     public long LastSeq { get; set; }
 
+    /// <summary>It waits for its turn, and nothing was done yet: another process may begin it as well.</summary>
+    public bool IsUnbegun { get; set; }
+
     /// <summary>Cancelled when the run is to stop, for whatever reason.</summary>
     public CancellationToken Stopping { get; }
 

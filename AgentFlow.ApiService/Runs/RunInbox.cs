@@ -5,10 +5,10 @@ internal sealed class RunInbox(RunStore store, LocalRuns local)
 {
     public async Task TakeAsync(CancellationToken ct)
     {
-        foreach (var (id, context) in await store.TakeContextAsync(local.HostId, ct))
+        foreach (var (id, context) in await store.TakeContextAsync(local.HostId, local.Ids(), ct))
         {
             if (local.TryFind(id, out var run))
-                run.Additions.TryAdd(context);
+                run.Additions.Add(context);
         }
     }
 }

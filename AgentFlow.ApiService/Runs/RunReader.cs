@@ -17,6 +17,9 @@ internal sealed class RunReader(OwnerId owner, RunId runId, long after, LocalRun
 
     public bool IsAtEnd { get; private set; }
 
+    /// <summary>The log goes on in another process, because this one is stopping: read on there.</summary>
+    public bool IsLeft { get; private set; }
+
     /// <summary>True where this process executes the run and so will see its end.</summary>
     public bool IsLocal => _run is not null || local.TryFind(runId, out _);
 
@@ -46,7 +49,7 @@ internal sealed class RunReader(OwnerId owner, RunId runId, long after, LocalRun
             // Left by a process that is stopping, for another one to go on: the client resumes there.
             if (_run is { Reason: StopReason.Draining, Ended.IsCompleted: true } left && await left.Ended is null)
             {
-                IsAtEnd = true;
+                IsLeft = IsAtEnd = true;
                 return;
             }
 

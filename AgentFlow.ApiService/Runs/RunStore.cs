@@ -88,14 +88,24 @@ internal sealed class RunStore(Database database)
     private const string AskToStop = "update runs set cancel_requested = true where id = $1 and ended_at is null";
 
     private const string AddContext = """
-        insert into run_additions (id, owner_id, run_id, context)
-        select $3, r.owner_id, r.id, $2::json from runs r
+        insert into run_additions (id, owner_id, run_id, context, is_taken)
+        select $3, r.owner_id, r.id, $2::json, $5 from runs r
         where r.id = $1 and r.ended_at is null and (select count(*) from run_additions where run_id = $1) < $4
         """;
 
+    /// <summary>Only for runs that are known here: what comes for one that is just being taken over is brought by <see cref="TakeAllContext"/>.</summary>
     private const string TakeContext = """
-        with taken as (update run_additions a set is_taken = true from runs r where r.id = a.run_id and r.host_id = $1 and not a.is_taken returning a.id, a.run_id, a.context::text)
+        with taken as (
+            update run_additions a set is_taken = true from runs r
+            where a.run_id = any($2::uuid[]) and not a.is_taken and r.id = a.run_id and r.host_id = $1
+            returning a.id, a.run_id, a.context::text
+        )
         select run_id, context from taken order by id
+        """;
+
+    private const string TakeAllContext = """
+        with taken as (update run_additions set is_taken = true where run_id = $1 returning id, context::text)
+        select context from taken order by id
         """;
 
     private const string ExpireLogs = """
@@ -153,18 +163,23 @@ internal sealed class RunStore(Database database)
         await batch.ExecuteAsync(ct);
     }
 
-    /// <summary>Leaves something more for the process that executes the run.</summary>
+    /// <summary>Keeps something more for the process that executes the run.</summary>
+    /// <param name="isTaken">That process is this one, and has it.</param>
     /// <returns>False when the run has ended, or has taken as much as it may.</returns>
-    public async Task<bool> AddContextAsync(OwnerId owner, RunId run, JsonElement context, Action<DbBatch> notify, CancellationToken ct)
+    public async Task<bool> AddContextAsync(OwnerId owner, RunId run, JsonElement context, bool isTaken, Action<DbBatch> notify, CancellationToken ct)
     {
-        var batch = database.ForOwner(owner.Value).CreateBatch().Add(AddContext, [run.Value, context.GetRawText(), Guid.CreateVersion7(), RunAdditions.Max]);
+        var batch = database.ForOwner(owner.Value).CreateBatch().Add(AddContext, [run.Value, context.GetRawText(), Guid.CreateVersion7(), RunAdditions.Max, isTaken]);
         notify(batch);
         return await batch.ExecuteAsync(ct) > 0;
     }
 
     /// <summary>What other processes were handed for the runs of this one; each once.</summary>
-    public Task<List<(RunId Run, JsonElement Context)>> TakeContextAsync(Guid host, CancellationToken ct) =>
-        database.AsWorker().QueryAsync(TakeContext, [host], reader => (new RunId(reader.GetGuid(0)), reader.Json(1)), ct);
+    public Task<List<(RunId Run, JsonElement Context)>> TakeContextAsync(Guid host, Guid[] runs, CancellationToken ct) =>
+        database.AsWorker().QueryAsync(TakeContext, [host, runs], reader => (new RunId(reader.GetGuid(0)), reader.Json(1)), ct);
+
+    /// <summary>All that one run was ever handed, for the process that takes it over.</summary>
+    public Task<List<JsonElement>> TakeAllContextAsync(RunId run, CancellationToken ct) =>
+        database.AsWorker().QueryAsync(TakeAllContext, [run.Value], reader => reader.Json(0), ct);
 
     public Task<List<RunId>> OpenRunsAsync(OwnerId owner, ConversationId conversation, CancellationToken ct) =>
         database.ForOwner(owner.Value).QueryAsync(

@@ -37,10 +37,30 @@ internal sealed class RunStreams(
     /// <summary>Everything that the run wrote, and its terminal event, once it has ended.</summary>
     public async Task<(RunWriter Written, RunEvent Terminal)> CollectAsync(OwnerId owner, RunTicket ticket, CancellationToken ct)
     {
-        if (ticket.Local is { } run && await run.Ended.WaitAsync(ct) is { } terminal && run.Written is { } written)
-            return (written, terminal);
+        if (ticket.Local is { } run)
+        {
+            if (await run.Ended.WaitAsync(ct) is { } terminal && run.Written is { } written)
+                return (written, terminal);
+            if (run.Reason == StopReason.Draining)
+                throw RunErrors.Left(ticket.RunId);
+        }
+
         using var reader = Read(owner, ticket with { Local = null });
-        var replayed = new RunWriter(ticket.RunId, (_, _) => ValueTask.CompletedTask);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(ct, lifetime.ApplicationStopping);
+        try
+        {
+            return await ReplayAsync(reader, ticket.RunId, both.Token);
+        }
+        catch (OperationCanceledException) when (!ct.IsCancellationRequested)
+        {
+            // Another process executes the run, and this one is being stopped.
+            throw RunErrors.Left(ticket.RunId);
+        }
+    }
+
+    private async Task<(RunWriter Written, RunEvent Terminal)> ReplayAsync(RunReader reader, RunId run, CancellationToken ct)
+    {
+        var replayed = new RunWriter(run, (_, _) => ValueTask.CompletedTask);
         var events = new List<StoredEvent>();
         while (!reader.IsAtEnd)
         {
@@ -50,6 +70,8 @@ internal sealed class RunStreams(
                 await replayed.EmitAsync(evt.Parse(), ct);
         }
 
+        if (reader.IsLeft)
+            throw RunErrors.Left(run);
         return (replayed, events.Count == 0 ? throw RunErrors.NotFound() : events[^1].Parse());
     }
 

@@ -1,7 +1,9 @@
 using System.Buffers;
 using System.IO.Pipelines;
 using System.Text;
+using System.Text.Json;
 using AgentFlow.Contracts;
+using AgentFlow.Contracts.Chat;
 
 namespace AgentFlow.ApiService.Runs;
 
@@ -17,6 +19,14 @@ internal static class SseFrames
 {
     /// <summary>A comment: readers ignore it, proxies see life.</summary>
     public static void WriteKeepAlive(PipeWriter output) => output.Write(": keep-alive\n\n"u8);
+
+    /// <summary>No event of the log, so it has no id.</summary>
+    public static void WriteResume(PipeWriter output, ResumeFrame resume)
+    {
+        output.Write("event: stream.resume\ndata: "u8);
+        output.Write(JsonSerializer.SerializeToUtf8Bytes<ServerFrame>(resume, ContractJson.Options));
+        output.Write("\n\n"u8);
+    }
 
     public static void Write(PipeWriter output, RunId run, StoredEvent evt)
     {

@@ -29,6 +29,7 @@ internal sealed class TurnQueue(RunStore store, IOptions<RunsOptions> options, T
 
         var started = new RunStarted { ConversationId = run.ConversationId, MessageId = context.MessageId, Agent = context.Agent.Slug, Model = context.Model };
         await log.AppendAsync(run, started, ct);
+        run.IsUnbegun = false;
         var branch = await store.ReadBranchAsync(run.OwnerId, run.ConversationId, context.UserMessageId, context.IsRoom, options.Value.MaxHistoryMessages + 1, ct);
         return context with { History = [.. branch.SkipLast(1).Select(message => message.ToTurn())] };
     }

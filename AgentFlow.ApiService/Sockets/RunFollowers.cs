@@ -40,6 +40,9 @@ internal sealed class RunFollowers(SocketLink link, RunStreams streams, OwnerId 
                 foreach (var evt in events)
                     await link.SendAsync(evt.Data, ct);
             }
+
+            if (reader.IsLeft)
+                await link.SendAsync(new ResumeFrame { RunId = ticket.RunId, After = reader.Position }, ct);
         }
         catch (Exception gone) when (gone is OperationCanceledException or WebSocketException)
         {

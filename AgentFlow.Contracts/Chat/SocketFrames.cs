@@ -109,6 +109,7 @@ public sealed record PingFrame : ClientFrame;
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(PongFrame), "pong")]
 [JsonDerivedType(typeof(ErrorFrame), "error")]
+[JsonDerivedType(typeof(ResumeFrame), "stream.resume")]
 [JsonDerivedType(typeof(RoomSnapshotFrame), "snapshot")]
 [JsonDerivedType(typeof(MessageAddedFrame), "message.added")]
 [JsonDerivedType(typeof(QueuedFrame), "queued")]
@@ -129,6 +130,18 @@ public sealed record ErrorFrame : ServerFrame
     public required string Code { get; init; }
 
     public required string Detail { get; init; }
+}
+
+/// <summary>
+/// The server is being stopped while the run waits, for its turn or for a person: it goes on in another process, and the client reads on
+/// by <c>GET /api/runs/{id}/events?after=</c>. Comes where a last event would, on streams of events as well; it is none of the log's.
+/// </summary>
+public sealed record ResumeFrame : ServerFrame
+{
+    public required RunId RunId { get; init; }
+
+    /// <summary>The newest event that was sent.</summary>
+    public required long After { get; init; }
 }
 
 /// <summary>The first frame in a room: all that a late joiner needs. Each of <see cref="Runs"/> follows from its first event.</summary>

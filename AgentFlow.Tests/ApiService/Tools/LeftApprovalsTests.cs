@@ -63,6 +63,24 @@ public sealed class LeftApprovalsTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_socket_is_told_that_the_run_goes_on_elsewhere()
+    {
+        _provider.Enqueue(Script.CallTools(("forget", """{"memoryId":"0199c1e2-7a51-7c3e-9d5b-0c8f5a1b2c3d"}""")));
+        using var socket = await SocketClient.OpenAsync(_first.Address, _first.Admin.Client, "/ws/chat");
+        await socket.SendAsync("""{"type":"message","message":"Forget it."}""");
+        var asked = await socket.UntilAsync("approval.required");
+
+        var stopping = _first.StopAsync();
+        _firstIsGone = true;
+        var resume = await socket.UntilAsync("stream.resume");
+        var closed = await socket.ClosedAsync();
+        await stopping;
+
+        Assert.Equal((asked.GetProperty("runId").GetString(), asked.GetProperty("seq").GetInt64()), (resume.GetProperty("runId").GetString(), resume.GetProperty("after").GetInt64()));
+        Assert.Equal(System.Net.WebSockets.WebSocketCloseStatus.EndpointUnavailable, closed);
+    }
+
+    [Fact]
     public async Task After_a_death_the_question_still_stands_and_is_asked_once()
     {
         var (run, seen) = await AskUntilApprovalAsync();
