@@ -18,12 +18,12 @@ internal static class CollectionEndpoints
         var group = routes.MapGroup("/api/collections").WithTags("Collections").RequireAuthorization(Policies.Documents).ProducesProblem(404);
         group.MapGet("/", ListAsync).WithName("ListCollections").WithSummary("The caller's collections and those shared with the caller, newest first").ProducesProblem(400);
         group.MapPost("/", CreateAsync).WithIdempotency().WithName("CreateCollection").WithSummary("Makes a named set of documents").ProducesProblem(400).ProducesProblem(409);
-        group.MapDelete("/{id}", DeleteAsync).WithName("DeleteCollection").WithSummary("Deletes the set; its documents stay");
-        group.MapPut("/{id}/documents/{documentId}", AddDocumentAsync).WithName("AddToCollection").WithSummary("Puts a document of the collection's owner into the collection");
-        group.MapDelete("/{id}/documents/{documentId}", RemoveDocumentAsync).WithName("RemoveFromCollection").WithSummary("Takes a document out; it is not deleted");
+        group.MapDelete("/{id}", DeleteAsync).WithIdempotency().WithName("DeleteCollection").WithSummary("Deletes the set; its documents stay");
+        group.MapPut("/{id}/documents/{documentId}", AddDocumentAsync).WithIdempotency().WithName("AddToCollection").WithSummary("Puts a document of the collection's owner into the collection");
+        group.MapDelete("/{id}/documents/{documentId}", RemoveDocumentAsync).WithIdempotency().WithName("RemoveFromCollection").WithSummary("Takes a document out; it is not deleted");
         group.MapGet("/{id}/members", MembersAsync).WithName("ListCollectionMembers").WithSummary("Who else may use the collection");
-        group.MapPost("/{id}/members", SetMemberAsync).WithName("ShareCollection").WithSummary("Lets an account use the collection, or changes what it may do").ProducesProblem(400);
-        group.MapDelete("/{id}/members/{userId}", RemoveMemberAsync).WithName("UnshareCollection").WithSummary("Ends an account's use of the collection, at once");
+        group.MapPost("/{id}/members", SetMemberAsync).WithIdempotency().WithName("ShareCollection").WithSummary("Lets an account use the collection, or changes what it may do").ProducesProblem(400);
+        group.MapDelete("/{id}/members/{userId}", RemoveMemberAsync).WithIdempotency().WithName("UnshareCollection").WithSummary("Ends an account's use of the collection, at once");
     }
 
     private static async Task<Ok<Page<Collection>>> ListAsync(Caller caller, CollectionStore store, CancellationToken ct, int limit = 50, string? cursor = null) =>

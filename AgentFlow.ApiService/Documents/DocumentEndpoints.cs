@@ -24,14 +24,14 @@ internal static class DocumentEndpoints
             .Accepts<IFormFileCollection>("multipart/form-data").ProducesProblem(400).ProducesProblem(404).ProducesProblem(413).ProducesProblem(415);
         group.MapGet("/", ListAsync).WithName("ListDocuments").WithSummary("The caller's documents, or those of one collection that the caller may use, newest first");
         group.MapGet("/{id}", GetAsync).WithName("GetDocument").WithSummary("One document with its status and progress");
-        group.MapDelete("/{id}", DeleteAsync).WithName("DeleteDocument").WithSummary("Deletes a document at any stage; it is not found by searches from now on");
-        group.MapPatch("/{id}", PatchAsync).WithName("PatchDocument").WithSummary("Changes a document's name, tags or metadata");
-        group.MapPut("/{id}/content", ReplaceAsync).Uploads(options.MaxUploadBytes).WithName("ReplaceDocument").Accepts<IFormFile>("multipart/form-data")
+        group.MapDelete("/{id}", DeleteAsync).WithIdempotency().WithName("DeleteDocument").WithSummary("Deletes a document at any stage; it is not found by searches from now on");
+        group.MapPatch("/{id}", PatchAsync).WithIdempotency().WithName("PatchDocument").WithSummary("Changes a document's name, tags or metadata");
+        group.MapPut("/{id}/content", ReplaceAsync).Uploads(options.MaxUploadBytes).WithIdempotency().WithName("ReplaceDocument").Accepts<IFormFile>("multipart/form-data")
             .WithSummary("Gives a document new content; the old one is found until the new one is ready").ProducesProblem(409);
-        group.MapPost("/{id}/cancel", CancelAsync).WithName("CancelDocument").WithSummary("Stops the processing of a document; no error when it has ended");
+        group.MapPost("/{id}/cancel", CancelAsync).WithIdempotency().WithName("CancelDocument").WithSummary("Stops the processing of a document; no error when it has ended");
         group.MapPost("/url", IngestUrlAsync).LimitAs(LimitKind.Upload).WithIdempotency().WithName("IngestUrl").WithSummary("Fetches one public page and keeps it as a document")
             .ProducesProblem(400).ProducesProblem(403).ProducesProblem(415).ProducesProblem(422);
-        group.MapPost("/{id}/retry", RetryAsync).WithName("RetryDocument").WithSummary("Processes a document again");
+        group.MapPost("/{id}/retry", RetryAsync).WithIdempotency().WithName("RetryDocument").WithSummary("Processes a document again");
         group.MapGet("/{id}/content", DocumentContent.GetAsync).WithName("GetDocumentContent").WithSummary("The original's bytes, as a download; takes Range and If-None-Match");
         group.MapGet("/{id}/text", GetTextAsync).WithName("GetDocumentText").WithSummary("A range of the stored text, which all offsets count in");
         group.MapGet("/{id}/chunks", GetChunksAsync).WithName("GetDocumentChunks").WithSummary("The passages of a document in their order");

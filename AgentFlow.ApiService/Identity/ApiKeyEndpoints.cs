@@ -1,6 +1,7 @@
 using AgentFlow.ApiService.Edges;
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Auth;
+using AgentFlow.ServiceDefaults.Idempotency;
 using AgentFlow.ServiceDefaults.Problems;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.Extensions.Options;
@@ -40,9 +41,14 @@ internal static class ApiKeyEndpoints
         }
 
         var secret = Secrets.New(Secrets.ApiKeyPrefix);
-        var max = options.Value.MaxApiKeysPerUser;
-        return await keys.CreateAsync(caller.Owner, request, secret, max, ClientAddress.Of(context), ct) is { } created
-            ? TypedResults.Created($"/api/auth/keys/{created.Id}", new ApiKeyCreated(created, secret))
+        var (id, max) = (new ApiKeyId(IdempotencyKey.DeriveId(context)), options.Value.MaxApiKeysPerUser);
+        if (await keys.CreateAsync(caller.Owner, id, request, secret, max, ClientAddress.Of(context), ct) is { } created)
+        {
+            return TypedResults.Created($"/api/auth/keys/{created.Id}", new ApiKeyCreated(created, secret));
+        }
+
+        return await keys.WasMadeAsync(caller.Owner, id, ct)
+            ? Problem.SecretShown()
             : Problem.Result(StatusCodes.Status409Conflict, "too_many_keys", $"An account has at most {max} API keys. Revoke one first.");
     }
 

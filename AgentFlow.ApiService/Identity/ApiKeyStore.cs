@@ -18,17 +18,18 @@ internal sealed class ApiKeyStore(Database database)
         """,
         [owner.Value, limit, after?.At.UtcDateTime, after?.Id], Read, ct);
 
-    /// <returns>Null when the account has as many keys as it may.</returns>
-    public async Task<ApiKeySummary?> CreateAsync(OwnerId owner, ApiKeyRequest request, string secret, int maxKeys, string? address, CancellationToken ct)
+    /// <returns>Null when the account has as many keys as it may, or the key was made before (<see cref="WasMadeAsync"/>).</returns>
+    public async Task<ApiKeySummary?> CreateAsync(OwnerId owner, ApiKeyId id, ApiKeyRequest request, string secret, int maxKeys, string? address, CancellationToken ct)
     {
         var created = await database.ForOwner(owner.Value).QuerySingleAsync(
             $"""
             insert into api_keys (id, owner_id, name, prefix, key_hash, scopes, expires_at)
             select $2, $1, $3, $4, $5, $6, $7::timestamptz
             where (select count(*) from api_keys where owner_id = $1 and revoked_at is null) < $8
+            on conflict (id) do nothing
             returning {Columns}
             """,
-            [owner.Value, ApiKeyId.New().Value, request.Name, secret[..Secrets.ShownLength], Secrets.Hash(secret), request.Scopes.ToArray(), request.ExpiresAt?.UtcDateTime, maxKeys],
+            [owner.Value, id.Value, request.Name, secret[..Secrets.ShownLength], Secrets.Hash(secret), request.Scopes.ToArray(), request.ExpiresAt?.UtcDateTime, maxKeys],
             Read, ct);
         if (created is not null)
         {
@@ -37,6 +38,10 @@ internal sealed class ApiKeyStore(Database database)
 
         return created;
     }
+
+    /// <summary>Also when it was revoked since.</summary>
+    public Task<bool> WasMadeAsync(OwnerId owner, ApiKeyId id, CancellationToken ct) => database.ForOwner(owner.Value).QuerySingleAsync(
+        "select exists (select from api_keys where owner_id = $1 and id = $2)", [owner.Value, id.Value], reader => reader.GetBoolean(0), ct);
 
     /// <returns>False when the account has no such live key.</returns>
     public async Task<bool> RevokeAsync(OwnerId owner, ApiKeyId key, string? address, CancellationToken ct)

@@ -1,6 +1,7 @@
 using AgentFlow.ApiService.Edges;
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Auth;
+using AgentFlow.ServiceDefaults.Idempotency;
 using AgentFlow.ServiceDefaults.Problems;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.Extensions.Options;
@@ -32,7 +33,8 @@ internal static class AuthEndpoints
 
         var keys = routes.MapGroup("/api/auth").WithTags("Auth").RequireAuthorization(Policies.Session);
         keys.MapGet("/keys", ApiKeyEndpoints.ListAsync).WithName("ListApiKeys").WithSummary("The account's API keys, newest first");
-        keys.MapPost("/keys", ApiKeyEndpoints.CreateAsync).WithName("CreateApiKey").WithSummary("Make an API key; it is shown this once");
+        keys.MapPost("/keys", ApiKeyEndpoints.CreateAsync).WithIdempotency(showsSecret: true).WithName("CreateApiKey").WithSummary("Make an API key; it is shown this once")
+            .ProducesProblem(409);
         keys.MapDelete("/keys/{id}", ApiKeyEndpoints.RevokeAsync).WithName("RevokeApiKey").WithSummary("Revoke an API key");
     }
 

@@ -2,6 +2,7 @@ using System.Text.Json;
 using AgentFlow.ApiService.Edges;
 using AgentFlow.ApiService.Identity;
 using AgentFlow.Contracts;
+using AgentFlow.ServiceDefaults.Idempotency;
 using AgentFlow.ServiceDefaults.Settings;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.OpenApi;
@@ -93,6 +94,8 @@ internal static class OpenApiDocs
             operation.Responses.TryAdd("403", Refusal($"The caller may not do that; the policy is '{policy}'"));
         }
 
+        if (context.Description.ActionDescriptor.EndpointMetadata.OfType<IdempotentRoute>().Any())
+            DescribeIdempotency(operation);
         operation.Responses.TryAdd("400", Refusal("The request can not be read or is out of range"));
         operation.Responses.TryAdd("429", Refusal("Too many requests; see Retry-After"));
         if (operation.RequestBody?.Content is { } contents && contents.TryGetValue("application/json", out var body) && Examples.ForOperation(operation.OperationId) is { } example)
@@ -101,6 +104,21 @@ internal static class OpenApiDocs
         }
 
         return Task.CompletedTask;
+    }
+
+    private static void DescribeIdempotency(OpenApiOperation operation)
+    {
+        operation.Parameters ??= [];
+        operation.Parameters.Add(new OpenApiParameter
+        {
+            Name = IdempotencyKey.Header,
+            In = ParameterLocation.Header,
+            Description = "1 to 255 visible ASCII characters. The same request with the same key is carried out once; its answer is given again.",
+            Schema = new OpenApiSchema { Type = JsonSchemaType.String, MinLength = 1, MaxLength = IdempotencyKey.MaxLength },
+            Example = "7b0c2f",
+        });
+        operation.Responses!.TryAdd("409", Refusal("The first request with this Idempotency-Key is still under way, or its answer showed a secret once"));
+        operation.Responses.TryAdd("422", Refusal("This Idempotency-Key was used for another request"));
     }
 
     /// <summary>Typed ids and texts have converters of their own, which the exporter can not look into.</summary>

@@ -32,8 +32,8 @@ internal static class TaskEndpoints
         tasks.MapGet("/{id}", GetAsync).WithName("GetTask").WithSummary("One task with its progress, result or error");
         tasks.MapGet("/{id}/events", EventsAsync).Streams().WithName("GetTaskEvents").WithSummary("The task's state now and at every change, until it ends")
             .Produces(200, contentType: "text/event-stream").ProducesProblem(404);
-        tasks.MapPost("/{id}/cancel", CancelAsync).WithName("CancelTask").WithSummary("Cancels what waits and asks what runs to stop; no error when it has ended");
-        tasks.MapPost("/{id}/replay", ReplayAsync).WithName("ReplayTask").WithSummary("Puts a failed, dead or cancelled task back with fresh attempts").ProducesProblem(409);
+        tasks.MapPost("/{id}/cancel", CancelAsync).WithIdempotency().WithName("CancelTask").WithSummary("Cancels what waits and asks what runs to stop; no error when it has ended");
+        tasks.MapPost("/{id}/replay", ReplayAsync).WithIdempotency().WithName("ReplayTask").WithSummary("Puts a failed, dead or cancelled task back with fresh attempts").ProducesProblem(409);
     }
 
     private static async Task<Results<AcceptedAtRoute<BackgroundTask>, ProblemHttpResult>> CreateAsync(

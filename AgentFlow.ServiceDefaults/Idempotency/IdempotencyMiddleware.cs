@@ -97,7 +97,11 @@ internal sealed class IdempotencyMiddleware(RequestDelegate next, IdempotencySto
             context.Response.Headers.Location = location;
         }
 
-        await context.Response.Body.WriteAsync(replay.Body, context.RequestAborted);
+        // 204 must not be followed by a body, not even by an empty one.
+        if (replay.Body.Length > 0)
+        {
+            await context.Response.Body.WriteAsync(replay.Body, context.RequestAborted);
+        }
     }
 
     /// <summary>Over the path with its ids, the query and the body; a large body is spooled to a temporary file.</summary>

@@ -3,6 +3,7 @@ using System.Net.Http.Json;
 using System.Text.Json;
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Auth;
+using AgentFlow.ServiceDefaults.Postgres;
 using AgentFlow.Tests.Support;
 using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
@@ -221,6 +222,36 @@ public sealed class AuthEndpointsTests(ApiHost host) : IClassFixture<ApiHost>
         var stranger = await host.RegisterAsync("stranger");
         await Refused(HttpStatusCode.NotFound, "not_found", await stranger.Client.DeleteAsync($"/api/auth/keys/{listed.Items[1].Id}", Ct));
         Assert.Equal(HttpStatusCode.OK, (await reader.GetAsync("/api/auth/me", Ct)).StatusCode);
+    }
+
+    [Fact]
+    public async Task A_repeated_key_is_made_once_and_its_secret_is_neither_kept_nor_shown_again()
+    {
+        var user = await host.RegisterAsync("repeats");
+        using var first = await CreateKeyAsync(user, "laptop");
+        var made = await ReadAsync<ApiKeyCreated>(first);
+        using var again = await CreateKeyAsync(user, "laptop");
+        Assert.Equal((HttpStatusCode.Created, first.Headers.Location), (first.StatusCode, again.Headers.Location));
+        await Refused(HttpStatusCode.Conflict, "secret_already_shown", again);
+        using var other = await CreateKeyAsync(user, "phone");
+        await Refused(HttpStatusCode.UnprocessableEntity, "idempotency_key_reused", other);
+
+        // As if the process had died before the answer was kept.
+        var database = host.App.Services.GetRequiredService<Database>().ForOwner(user.Id.Value);
+        await database.ExecuteAsync("update idempotency_keys set status = null, body = null, locked_until = now() - interval '1 s' where owner_id = $1", [user.Id.Value], Ct);
+        using var afterDeath = await CreateKeyAsync(user, "laptop");
+        await Refused(HttpStatusCode.Conflict, "secret_already_shown", afterDeath);
+
+        Assert.Equal(made.Summary.Id, Assert.Single((await user.Client.GetFromJsonAsync<Page<ApiKeySummary>>("/api/auth/keys", ContractJson.Options, Ct))!.Items).Id);
+        var kept = await database.QueryAsync("select convert_from(coalesce(body, ''::bytea), 'UTF8') from idempotency_keys where owner_id = $1", [user.Id.Value], row => row.GetString(0), Ct);
+        Assert.DoesNotContain(made.Key, Assert.Single(kept), StringComparison.Ordinal);
+
+        static Task<HttpResponseMessage> CreateKeyAsync(TestUser user, string name)
+        {
+            var request = new HttpRequestMessage(HttpMethod.Post, "/api/auth/keys") { Content = JsonContent.Create(new ApiKeyRequest { Name = name, Scopes = ["chat"] }, options: ContractJson.Options) };
+            request.Headers.Add("Idempotency-Key", "key-1");
+            return user.Client.SendAsync(request, Ct);
+        }
     }
 
     [Theory]

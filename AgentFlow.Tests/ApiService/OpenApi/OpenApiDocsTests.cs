@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json;
+using AgentFlow.ServiceDefaults.Idempotency;
 using AgentFlow.Tests.Access;
 using AgentFlow.Tests.Support;
 using Microsoft.AspNetCore.Routing;
@@ -49,6 +50,20 @@ public sealed class OpenApiDocsTests(ApiHost host) : IClassFixture<ApiHost>
         Assert.True(lacking.Count == 0, string.Join(Environment.NewLine, lacking));
         var names = Operations(document).Select(operation => operation.Value.GetProperty("operationId").GetString()).ToArray();
         Assert.Equal(names.Length, names.Distinct(StringComparer.Ordinal).Count());
+    }
+
+    [Fact]
+    public async Task Operations_say_where_an_idempotency_key_is_taken()
+    {
+        var taking = Operations(await DocumentAsync())
+            .Where(operation => operation.Value.TryGetProperty("parameters", out var parameters) && parameters.EnumerateArray().Any(each => each.GetProperty("name").GetString() == "Idempotency-Key"))
+            .Select(operation => operation.Name).ToList();
+
+        var marked = RouteTable.Of(host.App).Where(route => route.Endpoint.Metadata.GetMetadata<IdempotentRoute>() is not null)
+            .Select(route => $"{route.Method} {RouteTable.Fill(route.Endpoint, name => $"{{{name}}}")}").ToList();
+        Assert.Contains("POST /api/auth/keys", marked);
+        Assert.Contains("PATCH /api/documents/{id}", marked);
+        Assert.Empty(marked.Except(taking, StringComparer.Ordinal));
     }
 
     [Fact]
