@@ -3,6 +3,7 @@ using AgentFlow.ApiService.Documents.Extraction;
 using AgentFlow.Contracts;
 using AgentFlow.Retrieval.Chunking;
 using AgentFlow.Retrieval.Index;
+using AgentFlow.Retrieval.Index.Qdrant;
 using AgentFlow.ServiceDefaults.Outbox;
 using AgentFlow.ServiceDefaults.Queue;
 using Microsoft.Extensions.Options;
@@ -18,6 +19,8 @@ internal sealed partial class DocumentIngestion(
     IOptions<DocumentOptions> options, ILogger<DocumentIngestion> logger) : ITaskHandler
 {
     private const int IndexBatch = 256;
+
+    private const int BatchesAtOnce = 2;
 
     /// <summary>Below this share of progress a report is not worth its write.</summary>
     private const double ReportStep = 0.05;
@@ -138,27 +141,52 @@ internal sealed partial class DocumentIngestion(
         outbox.Wake();
         if (!index.For(job.OwnerId).TakesWrites)
             await store.AllIndexedAsync(job, follower.Message(job.OwnerId), ct);
-        var last = -1;
-        while (await store.UnindexedAsync(job, last, IndexBatch, ct) is { Count: > 0 } batch)
+        await WritePassagesAsync(job, ct);
+        await store.SetStatusAsync(job, "ready", 1, ct);
+    }
+
+    /// <summary>Two batches are under way at a time: while the index takes one, the rows of the next are read and put into its form.</summary>
+    private async Task WritePassagesAsync(IngestJob job, CancellationToken ct)
+    {
+        var underWay = new Queue<Task<bool>>();
+        try
         {
-            last = batch[^1].Ordinal;
-            var current = await truth.ReadAsync([.. batch.Select(each => each.Id)], ct);
-            try
+            var last = -1;
+            while (await store.UnindexedAsync(job, last, IndexBatch, ct) is { Count: > 0 } batch)
             {
-                if (current.Count > 0)
-                    await index.For(job.OwnerId).WriteAsync([.. current.Select(IndexWrites.From)], ct);
-            }
-            catch (Exception error) when (error is HttpRequestException or IOException or TimeoutException)
-            {
-                LogIndexBehind(error, job.DocumentId);
-                break;
+                last = batch[^1].Ordinal;
+                if (underWay.Count == BatchesAtOnce && !await underWay.Dequeue())
+                    return;
+                underWay.Enqueue(WriteBatchAsync(job, batch, ct));
             }
 
-            await follower.TellAsync(job.OwnerId, [.. batch.Select(each => each.Id)], ct);
-            await store.IndexedAsync(job, batch, ct);
+            await Task.WhenAll(underWay);
+        }
+        finally
+        {
+            // Nothing of this attempt may go on behind it; the first failure is the one that is thrown.
+            await ((Task)Task.WhenAll(underWay)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    /// <returns>False: the index can't be reached, and the outbox goes on.</returns>
+    private async Task<bool> WriteBatchAsync(IngestJob job, List<UnindexedChunk> batch, CancellationToken ct)
+    {
+        var current = await truth.ReadAsync([.. batch.Select(each => each.Id)], ct);
+        try
+        {
+            if (current.Count > 0)
+                await index.For(job.OwnerId).WriteAsync([.. current.Select(IndexWrites.From)], ct);
+        }
+        catch (QdrantException error)
+        {
+            LogIndexBehind(error, job.DocumentId);
+            return false;
         }
 
-        await store.SetStatusAsync(job, "ready", 1, ct);
+        await follower.TellAsync(job.OwnerId, [.. batch.Select(each => each.Id)], ct);
+        await store.IndexedAsync(job, batch, ct);
+        return true;
     }
 
     private WindowChunker NewChunker(IngestJob job) => new(

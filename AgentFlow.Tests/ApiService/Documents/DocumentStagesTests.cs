@@ -50,6 +50,17 @@ public sealed class DocumentStagesTests
         Assert.Equal((2, 0, 2), (await CountAsync("""{"date": {"gte": "2026-01-01"}}"""), await CountAsync("""{"date": {"lt": "2026-01-01T00:00:00Z"}}"""), await CountAsync("""{"NOT": {"date": {"lt": "2026-01-01"}}}""")));
     }
 
+    [Fact]
+    public async Task While_no_index_answers_documents_become_ready_and_are_found_and_the_answer_says_so()
+    {
+        await using var host = await ApiHost.StartAsync(new() { ["ConnectionStrings:qdrant_http"] = "Endpoint=http://127.0.0.1:9" });
+        var client = new DocumentClient(await host.RegisterAsync());
+        var document = await client.IngestAsync("ferry.txt", "The ferry leaves at noon.");
+        Assert.Equal((DocumentStatus.Ready, null), Told(document));
+        var answer = await client.AnswerAsync(new DocumentSearchRequest { Query = "when does the ferry leave?" });
+        Assert.Equal((document.Id, "qdrant"), (Assert.Single(answer.Items).DocumentId, Assert.Single(answer.Degraded!)));
+    }
+
     private static (DocumentStatus Status, string? Reason) Told(DocumentSummary document) => (document.Status, document.FailureReason);
 
     private static Dictionary<string, string?> Settings(ApiHost of, params (string Key, string Value)[] more) => new(more.Select(each => KeyValuePair.Create(each.Key, (string?)each.Value)), StringComparer.Ordinal)
