@@ -26,15 +26,15 @@ internal static class IndexLatency
         foreach (var size in sizes)
         {
             var corpus = new Corpus(size, words: size > 20_000 ? 120 : 15);
-            await InProcessAsync(corpus, ct);
+            var exact = await InProcessAsync(corpus, ct);
             if (args.Contains("qdrant"))
-                await OnQdrantAsync(corpus, ct);
+                await OnQdrantAsync(corpus, exact, ct);
         }
 
         return 0;
     }
 
-    private static async Task InProcessAsync(Corpus corpus, CancellationToken ct)
+    private static async Task<InProcessIndex> InProcessAsync(Corpus corpus, CancellationToken ct)
     {
         var index = new InProcessIndex(corpus, HashingEmbeddingGenerator.Space.Dimensions, new InProcessIndexOptions());
         var load = Stopwatch.StartNew();
@@ -43,19 +43,48 @@ internal static class IndexLatency
         await MeasureAsync("dense and words", corpus, query => index.SearchAsync(Corpus.Owner, query, ct));
         await MeasureAsync("dense alone", corpus, query => index.SearchAsync(Corpus.Owner, query with { Text = null }, ct));
         await MeasureAsync("words alone", corpus, query => index.SearchAsync(Corpus.Owner, query with { Vector = null }, ct));
+        return index;
     }
 
-    private static async Task OnQdrantAsync(Corpus corpus, CancellationToken ct)
+    private static async Task OnQdrantAsync(Corpus corpus, InProcessIndex exact, CancellationToken ct)
     {
         await using var server = await QdrantServer.StartAsync();
-        var index = new QdrantIndex(server.Client, server.Options("bench"), HashingEmbeddingGenerator.Space, TimeProvider.System);
+        var index = new QdrantIndex(server.Client, server.Options("bench") with { AverageLength = corpus.Words }, HashingEmbeddingGenerator.Space, TimeProvider.System);
         var fill = Stopwatch.StartNew();
         var collection = (await index.Collections.ForWritesAsync(ct))[0];
         await foreach (var points in corpus.LoadAsync(Corpus.Owner, ct).Chunk(1_000).WithCancellation(ct))
             await index.WriteAsync(Corpus.Owner, [.. points.Select(point => new IndexWrite.Put(point))], ct);
         await index.Collections.SwitchToAsync(collection, ct);
         Console.WriteLine($"{corpus.Size} points in Qdrant: filled in {fill.Elapsed.TotalSeconds:F1} s");
+        while ((await server.AskAsync(HttpMethod.Get, $"/collections/{collection}", null, ct)).GetProperty("status").GetString() != "green")
+            await Task.Delay(200, ct);
+        Console.WriteLine($"  optimized after {fill.Elapsed.TotalSeconds:F1} s");
         await MeasureAsync("dense and words", corpus, query => index.SearchAsync(Corpus.Owner, query, ct));
+        await MeasureAsync("dense alone", corpus, query => index.SearchAsync(Corpus.Owner, query with { Text = null }, ct));
+        await MeasureAsync("words alone", corpus, query => index.SearchAsync(Corpus.Owner, query with { Vector = null }, ct));
+        await CompareAsync(corpus, exact, index, ct);
+    }
+
+    /// <summary>How much of what the exact index finds the other one finds.</summary>
+    private static async Task CompareAsync(Corpus corpus, InProcessIndex exact, QdrantIndex other, CancellationToken ct)
+    {
+        const int Compared = 200;
+        var (dense10, dense50, fused10) = (0, 0, 0);
+        for (var i = 0; i < Compared; i++)
+        {
+            var text = corpus.Query(i);
+            var query = new IndexQuery { Text = text, Vector = HashingEmbeddingGenerator.Embed(text), Limit = 50 };
+            var (right, found) = (await exact.SearchAsync(Corpus.Owner, query, ct), await other.SearchAsync(Corpus.Owner, query, ct));
+            dense10 += Dense(right, 10).Intersect(Dense(found, 10)).Count();
+            dense50 += Dense(right, 50).Intersect(Dense(found, 50)).Count();
+            fused10 += Fused(right).Intersect(Fused(found)).Count();
+        }
+
+        Console.WriteLine($"  of what comparing all exactly finds: dense @10 {dense10 / (Compared * 0.1):F2} %, @50 {dense50 / (Compared * 0.5):F2} %, dense and words @10 {fused10 / (Compared * 0.1):F2} %");
+
+        static IEnumerable<Guid> Dense(IReadOnlyList<IndexHit> hits, int count) => hits.OrderByDescending(hit => hit.Dense).Take(count).Select(hit => hit.Id);
+        static IEnumerable<Guid> Fused(IReadOnlyList<IndexHit> hits) =>
+            RankFusion.Rank([.. hits.Select(RankCandidate.From)], RankWeights.Hashing).Take(10).Select(ranked => ranked.Candidate.Id);
     }
 
     private static async Task MeasureAsync(string name, Corpus corpus, Func<IndexQuery, Task<IReadOnlyList<IndexHit>>> search)
@@ -93,6 +122,8 @@ internal static class IndexLatency
 
         public int Size => size;
 
+        public int Words => words;
+
         /// <summary>Eight words of a text that is stored, as a question shares some with its answer.</summary>
         public string Query(int number) => Text(new Random(number * 7919 % size), 8);
 
@@ -102,7 +133,7 @@ internal static class IndexLatency
             for (var i = 0; i < size; i++)
             {
                 var text = Text(new Random(i), words);
-                yield return new IndexPoint { Id = Guid.CreateVersion7(), Version = 1, Vector = HashingEmbeddingGenerator.Embed(text), Text = text, Fields = NoFields };
+                yield return new IndexPoint { Id = new Guid(i, 0, 7, [8, 0, 0, 0, 0, 0, 0, 1]), Version = 1, Vector = HashingEmbeddingGenerator.Embed(text), Text = text, Fields = NoFields };
             }
         }
 

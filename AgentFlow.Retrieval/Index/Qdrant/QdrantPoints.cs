@@ -19,35 +19,43 @@ internal static class QdrantPoints
     public const string Speaker = "speaker";
     public const string At = "at";
 
+    private const string Both = $"{Dense} {Words}";
+
     /// <summary>What a hit needs; texts never come from here.</summary>
     public static readonly string[] HitFields = [Version, Session, Position, Speaker, At];
 
     /// <summary>
     /// Operations for <c>points/batch</c>: one for each version, since the guard compares with a constant. A point is replaced when the
-    /// stored version is older, or the same but of another owner (the tombstone that a change of owner left).
+    /// stored version is older, or the same but of another owner (the tombstone that a change of owner left). Of a point in an optimized
+    /// segment, an upsert leaves the vectors that it does not name as they were: those are taken away after it.
     /// </summary>
     public static void WriteOperations(Utf8JsonWriter writer, Guid ownerId, IReadOnlyList<IndexWrite> writes, int averageLength)
     {
         writer.WriteStartObject();
         writer.WriteStartArray("operations");
-        foreach (var group in writes.GroupBy(write => write.Version).OrderBy(group => group.Key))
+        foreach (var group in writes.Select(Prepared.Of).GroupBy(each => each.Write.Version).OrderBy(group => group.Key))
         {
             writer.WriteStartObject();
             writer.WriteStartObject("upsert");
             writer.WriteStartArray("points");
-            foreach (var write in group)
-                WritePoint(writer, ownerId, write, averageLength);
+            foreach (var each in group)
+                WritePoint(writer, ownerId, each, averageLength);
             writer.WriteEndArray();
-            WriteGuard(writer, ownerId, group.Key, group.First() is IndexWrite.Put);
+            WriteGuard(writer, ownerId, group.Key, group.First().Write is IndexWrite.Put);
             writer.WriteEndObject();
             writer.WriteEndObject();
+            foreach (var lacking in group.GroupBy(each => each.Lacks).Where(each => each.Key.Length > 0))
+                WriteVectorsAway(writer, ownerId, group.Key, lacking);
         }
 
         writer.WriteEndArray();
         writer.WriteEndObject();
     }
 
-    /// <summary>Only this owner's living points, and whatever else is asked.</summary>
+    /// <summary>
+    /// Only this owner's points, and whatever else is asked. Nothing is said of tombstones: they have no vectors, so that no search by vectors
+    /// comes upon one, and a condition is looked at for each point of the owner.
+    /// </summary>
     public static void WriteOwnerFilter(Utf8JsonWriter writer, Guid ownerId, FilterExpression? filter, Action<Utf8JsonWriter>? further = null)
     {
         writer.WriteStartObject("filter");
@@ -56,9 +64,6 @@ internal static class QdrantPoints
         if (filter is not null)
             FilterQdrant.Write(writer, filter);
         further?.Invoke(writer);
-        writer.WriteEndArray();
-        writer.WriteStartArray("must_not");
-        WriteMatch(writer, Deleted, value: true);
         writer.WriteEndArray();
         writer.WriteEndObject();
     }
@@ -84,6 +89,19 @@ internal static class QdrantPoints
         if (below is { } high)
             writer.WriteNumber("lt", high);
         writer.WriteEndObject();
+        writer.WriteEndObject();
+    }
+
+    /// <summary>Takes the vectors of all tombstones away, which those of earlier releases may have kept.</summary>
+    public static void WriteTombstoneVectorsAway(Utf8JsonWriter writer)
+    {
+        writer.WriteStartObject();
+        writer.WriteStartObject("filter");
+        writer.WriteStartArray("must");
+        WriteMatch(writer, Deleted, value: true);
+        writer.WriteEndArray();
+        writer.WriteEndObject();
+        WriteVectorNames(writer, Both);
         writer.WriteEndObject();
     }
 
@@ -114,6 +132,38 @@ internal static class QdrantPoints
         writer.WriteEndObject();
     }
 
+    /// <summary>By id, and only of points that were written just before, or are the same: the guard may have left others as they are.</summary>
+    private static void WriteVectorsAway(Utf8JsonWriter writer, Guid ownerId, long version, IGrouping<string, Prepared> lacking)
+    {
+        writer.WriteStartObject();
+        writer.WriteStartObject("delete_vectors");
+        writer.WriteStartObject("filter");
+        writer.WriteStartArray("must");
+        writer.WriteStartObject();
+        writer.WriteStartArray("has_id");
+        foreach (var each in lacking)
+            writer.WriteStringValue(each.Write.Id);
+        writer.WriteEndArray();
+        writer.WriteEndObject();
+        WriteMatch(writer, Version, version);
+        WriteMatch(writer, Owner, ownerId.ToString());
+        if (lacking.First().Write is IndexWrite.Remove)
+            WriteMatch(writer, Deleted, value: true);
+        writer.WriteEndArray();
+        writer.WriteEndObject();
+        WriteVectorNames(writer, lacking.Key);
+        writer.WriteEndObject();
+        writer.WriteEndObject();
+    }
+
+    private static void WriteVectorNames(Utf8JsonWriter writer, string names)
+    {
+        writer.WriteStartArray("vector");
+        foreach (var name in names.Split(' '))
+            writer.WriteStringValue(name);
+        writer.WriteEndArray();
+    }
+
     private static void WriteGuard(Utf8JsonWriter writer, Guid ownerId, long version, bool isPut)
     {
         writer.WriteStartObject("update_filter");
@@ -135,13 +185,24 @@ internal static class QdrantPoints
         writer.WriteEndObject();
     }
 
-    private static void WritePoint(Utf8JsonWriter writer, Guid ownerId, IndexWrite write, int averageLength)
+    private static void WritePoint(Utf8JsonWriter writer, Guid ownerId, Prepared prepared, int averageLength)
     {
+        var write = prepared.Write;
         writer.WriteStartObject();
         writer.WriteString("id", write.Id);
         writer.WriteStartObject("vector");
-        if (write is IndexWrite.Put put)
-            WriteVectors(writer, put.Point, averageLength);
+        if (!prepared.Vector.IsEmpty)
+        {
+            writer.WritePropertyName(Dense);
+            VectorJson.Write(writer, prepared.Vector.Span);
+        }
+
+        if (prepared.Text is { Terms.Count: > 0 } text)
+        {
+            writer.WritePropertyName(Words);
+            WriteSparse(writer, text.Terms.Select(term => (term.Term, Bm25.TermWeight(term.Count, text.Length, averageLength))));
+        }
+
         writer.WriteEndObject();
         writer.WriteStartObject("payload");
         writer.WriteString(Owner, ownerId);
@@ -152,23 +213,6 @@ internal static class QdrantPoints
             writer.WriteBoolean(Deleted, true);
         writer.WriteEndObject();
         writer.WriteEndObject();
-    }
-
-    private static void WriteVectors(Utf8JsonWriter writer, IndexPoint point, int averageLength)
-    {
-        if (!point.Vector.IsEmpty)
-        {
-            writer.WriteStartArray(Dense);
-            foreach (var value in point.Vector.Span)
-                writer.WriteNumberValue(value);
-            writer.WriteEndArray();
-        }
-
-        var text = Analyzer.Index(point.Text);
-        if (text.Terms.Count == 0)
-            return;
-        writer.WritePropertyName(Words);
-        WriteSparse(writer, text.Terms.Select(term => (term.Term, Bm25.TermWeight(term.Count, text.Length, averageLength))));
     }
 
     private static void WritePayload(Utf8JsonWriter writer, IndexPoint point)
@@ -184,5 +228,21 @@ internal static class QdrantPoints
         }
 
         FilterKeys.Write(writer, point.Fields);
+    }
+
+    /// <param name="Text">Null for a tombstone.</param>
+    private sealed record Prepared(IndexWrite Write, ReadOnlyMemory<float> Vector, TermVector? Text)
+    {
+        /// <summary>The names of the vectors that the point does not have.</summary>
+        public string Lacks => (Vector.IsEmpty, Text is not { Terms.Count: > 0 }) switch
+        {
+            (true, true) => Both,
+            (true, false) => Dense,
+            (false, true) => Words,
+            _ => string.Empty,
+        };
+
+        public static Prepared Of(IndexWrite write) =>
+            write is IndexWrite.Put { Point: var point } ? new Prepared(write, point.Vector, Analyzer.Index(point.Text)) : new Prepared(write, default, null);
     }
 }

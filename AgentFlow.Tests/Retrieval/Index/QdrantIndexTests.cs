@@ -25,6 +25,44 @@ public sealed class QdrantIndexTests(QdrantFixture fixture) : IndexContract, ICl
         Assert.Equal(System.Net.HttpStatusCode.Unauthorized, (await Assert.ThrowsAsync<QdrantException>(() => index.ProbeAsync(Ct))).Status);
     }
 
+    [Fact]
+    public async Task What_left_an_optimized_segment_has_no_vectors_there_any_more()
+    {
+        var (index, owner) = ((QdrantIndex)await CreateAsync(new ListTruth()), Guid.CreateVersion7());
+        var collection = (await index.Collections.ForWritesAsync(Ct))[0];
+        var points = Enumerable.Range(0, 60).Select(i => Points.Of($"lighthouse number {i}")).ToList();
+        await index.WriteAsync(owner, [.. points.Select(point => new IndexWrite.Put(point))], Ct);
+        await fixture.Server.AskAsync(HttpMethod.Patch, $"/collections/{collection}", """{"optimizers_config": {"indexing_threshold": 1}}""", Ct);
+        await Patience.UntilAsync(() => InfoAsync(collection), info => info.GetProperty("indexed_vectors_count").GetInt32() >= points.Count, "the optimizer");
+
+        await index.WriteAsync(owner, [new IndexWrite.Remove(points[0].Id, 2), new IndexWrite.Put(points[1] with { Version = 2, Vector = default }), new IndexWrite.Put(points[2] with { Version = 2, Text = "" })], Ct);
+        await index.WriteAsync(owner, [new IndexWrite.Remove(points[3].Id, 1)], Ct);
+
+        var hits = (await index.SearchAsync(owner, Points.Query("lighthouse number"), Ct)).ToDictionary(hit => hit.Id);
+        Assert.Equal(points.Skip(1).Select(point => point.Id).ToHashSet(), hits.Keys.ToHashSet());
+        Assert.Null(hits[points[1].Id].Dense);
+        Assert.Equal(0, hits[points[2].Id].Bm25);
+        Assert.Equal((1L, true, true), (hits[points[3].Id].Version, hits[points[3].Id].Dense > 0, hits[points[3].Id].Bm25 > 0));
+    }
+
+    [Fact]
+    public async Task A_collection_of_an_earlier_release_gets_todays_form_and_its_tombstones_lose_their_vectors()
+    {
+        fixture.SkipWithoutServer();
+        var index = new QdrantIndex(fixture.Server.Client, fixture.Server.Options($"old{Guid.NewGuid():N}"), HashingEmbeddingGenerator.Space, TimeProvider.System);
+        var (collection, owner, point) = (index.Collections.Alias + ".1", Guid.CreateVersion7(), Points.Of("an old lighthouse"));
+        await fixture.Server.AskAsync(
+            HttpMethod.Put, $"/collections/{collection}", """{"vectors": {"dense": {"size": 512, "distance": "Dot"}}, "sparse_vectors": {"words": {"modifier": "idf"}}}""", Ct);
+        await fixture.Server.AskAsync(
+            HttpMethod.Put, $"/collections/{collection}/points?wait=true", $$"""{"points": [{"id": "{{Guid.CreateVersion7()}}", "vector": {"dense": [{{string.Join(',', Enumerable.Repeat("0.04", 512))}}]}, "payload": {"owner": "{{owner}}", "version": 2, "deleted": true} }] }""", Ct);
+        await index.WriteAsync(owner, [new IndexWrite.Put(point)], Ct);
+        await index.Collections.SwitchToAsync(collection, Ct);
+
+        var dense = (await InfoAsync(collection)).GetProperty("config").GetProperty("params").GetProperty("vectors").GetProperty("dense");
+        Assert.Equal((0, "int8"), (dense.GetProperty("hnsw_config").GetProperty("m").GetInt32(), dense.GetProperty("quantization_config").GetProperty("scalar").GetProperty("type").GetString()));
+        Assert.Equal(point.Id, Assert.Single(await index.SearchAsync(owner, Points.Query("an old lighthouse"), Ct)).Id);
+    }
+
     [Theory]
     [InlineData("Endpoint=http://localhost:6333;Key=abc", "http://localhost:6333/", "abc")]
     [InlineData("endpoint=https://q.example:443/", "https://q.example/", null)]
@@ -45,6 +83,8 @@ public sealed class QdrantIndexTests(QdrantFixture fixture) : IndexContract, ICl
         Assert.Contains("Endpoint=http://host:6333", error.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("topsecret", error.ToString(), StringComparison.Ordinal);
     }
+
+    private Task<System.Text.Json.JsonElement> InfoAsync(string collection) => fixture.Server.AskAsync(HttpMethod.Get, $"/collections/{collection}", null, Ct);
 
     private protected override async Task<IVectorIndex> CreateAsync(ListTruth truth)
     {
