@@ -73,6 +73,18 @@ public sealed class SearchTests : IAsyncLifetime
         Assert.Equal(2, hooks.Embedded("the very same question"));
     }
 
+    [Fact]
+    public async Task Passages_that_were_embedded_before_are_not_embedded_again()
+    {
+        var client = new DocumentClient(await host.RegisterAsync());
+        const string Text = "The kestrel hovers over the quarry at dawn.";
+        var first = await client.IngestAsync("kestrel.txt", Text);
+        var embedded = hooks.EmbeddedWith("kestrel hovers");
+        using var deleted = await client.Http.DeleteAsync($"/api/documents/{first.Id}", Ct);
+        await client.IngestAsync("kestrel.txt", Text);
+        Assert.Equal((1, 1), (embedded, hooks.EmbeddedWith("kestrel hovers")));
+    }
+
     /// <summary>Stands for an embedding provider and a reranking one.</summary>
     private sealed class Hooks : IEmbeddingGenerator<string, Embedding<float>>
     {
@@ -84,6 +96,12 @@ public sealed class SearchTests : IAsyncLifetime
         {
             lock (texts)
                 return texts.Count(each => each == text);
+        }
+
+        public int EmbeddedWith(string part)
+        {
+            lock (texts)
+                return texts.Count(each => each.Contains(part, StringComparison.Ordinal));
         }
 
         public Task<IReadOnlyList<double>> RerankAsync(string query, IReadOnlyList<DocumentHit> passages, CancellationToken ct) => IsDown

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AgentFlow.ServiceDefaults.Postgres;
 using AgentFlow.ServiceDefaults.Queue;
 using AgentFlow.Tests.Support;
 using Microsoft.Extensions.Configuration;
@@ -30,6 +31,38 @@ public sealed class QueueLimitsTests
         Assert.Equal(tasks.Count, counter.Done);
         Assert.InRange(counter.MostAtOnce, 1, 6);
         Assert.InRange(counter.MostOfOneOwner, 1, 2);
+    }
+
+    [Fact]
+    public async Task Of_one_owners_tasks_the_more_urgent_come_first_and_another_process_hears_of_them_at_once()
+    {
+        var ct = TestContext.Current.CancellationToken;
+        await using var host = await FoundationHost.StartAsync(builder =>
+        {
+            builder.Configuration.AddInMemoryCollection([KeyValuePair.Create("Queue:Enabled", (string?)"false")]);
+            builder.Services.AddTaskQueue();
+        });
+        await using var other = await FoundationHost.StartAsync(connectionString: host.ConnectionString);
+
+        // The first word comes when the other process listens, and means only that something may have been missed.
+        using var heard = new SemaphoreSlim(0);
+        using var subscription = other.Services.GetRequiredService<Notifications>().Subscribe(TaskStore.Due, _ => heard.Release());
+        var (queue, owner) = (host.Services.GetRequiredService<DurableQueue>(), Guid.CreateVersion7());
+        await Patience.UntilAsync(
+            async () =>
+            {
+                await queue.EnqueueAsync(new QueuedTask(owner, "heard", NoInput), ct);
+                return await heard.WaitAsync(TimeSpan.FromMilliseconds(100), ct);
+            },
+            "a word of what is due");
+        var ids = new List<Guid>();
+        foreach (var priority in new short[] { 0, -1, 5, 0 })
+            ids.Add(await queue.EnqueueAsync(new QueuedTask(owner, "k", NoInput) { Priority = priority }, ct));
+
+        var claimed = new List<Guid>();
+        for (var i = 0; i < ids.Count; i++)
+            claimed.AddRange((await host.Services.GetRequiredService<TaskStore>().ClaimAsync(["k"], 1, 4, TimeSpan.FromMinutes(1), ct)).Select(claim => claim.Id));
+        Assert.Equal([ids[2], ids[0], ids[3], ids[1]], claimed);
     }
 
     /// <summary>Three slots in each process, two for each owner.</summary>
