@@ -15,8 +15,8 @@ internal static class FilterKeys
     /// <summary>The list of tokens.</summary>
     public const string Tokens = "t";
 
-    /// <summary>Writes the members of a payload for the record's fields.</summary>
-    public static void Write(Utf8JsonWriter writer, IReadOnlyDictionary<string, JsonElement> fields)
+    /// <summary>The members of a payload for the record's fields. Hashing them is most of the work: records with the same fields share the result.</summary>
+    public static Flattened Flatten(IReadOnlyDictionary<string, JsonElement> fields)
     {
         var flat = new Flattened();
         foreach (var (name, value) in fields)
@@ -27,7 +27,7 @@ internal static class FilterKeys
                 flat.Add(new FilterField(name, []), value);
         }
 
-        flat.Write(writer);
+        return flat;
     }
 
     public static string Exists(FilterField field) => Token(field, 'x', string.Empty);
@@ -64,13 +64,14 @@ internal static class FilterKeys
         return Convert.ToHexStringLower(hash[..12]);
     }
 
-    private sealed class Flattened
+    /// <summary>Built once, then only written.</summary>
+    internal sealed class Flattened
     {
         private readonly HashSet<string> _tokens = [];
         private readonly Dictionary<string, List<double>> _numbers = [];
         private readonly Dictionary<string, List<string>> _texts = [];
 
-        public void AddMembers(JsonElement value, IReadOnlyList<string> path)
+        internal void AddMembers(JsonElement value, IReadOnlyList<string> path)
         {
             if (value.ValueKind != JsonValueKind.Object)
                 return;
@@ -78,7 +79,7 @@ internal static class FilterKeys
                 Add(new FilterField(null, [.. path, member.Name]), member.Value);
         }
 
-        public void Add(FilterField field, JsonElement value)
+        internal void Add(FilterField field, JsonElement value)
         {
             if (value.ValueKind is JsonValueKind.Null or JsonValueKind.Undefined)
                 return;

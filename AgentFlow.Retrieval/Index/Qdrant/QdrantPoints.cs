@@ -31,6 +31,7 @@ internal static class QdrantPoints
     /// </summary>
     public static void WriteOperations(Utf8JsonWriter writer, Guid ownerId, IReadOnlyList<IndexWrite> writes, int averageLength)
     {
+        var fields = new Dictionary<object, FilterKeys.Flattened>(ReferenceEqualityComparer.Instance);
         writer.WriteStartObject();
         writer.WriteStartArray("operations");
         foreach (var group in writes.Select(Prepared.Of).GroupBy(each => each.Write.Version).OrderBy(group => group.Key))
@@ -39,7 +40,7 @@ internal static class QdrantPoints
             writer.WriteStartObject("upsert");
             writer.WriteStartArray("points");
             foreach (var each in group)
-                WritePoint(writer, ownerId, each, averageLength);
+                WritePoint(writer, ownerId, each, averageLength, fields);
             writer.WriteEndArray();
             WriteGuard(writer, ownerId, group.Key, group.First().Write is IndexWrite.Put);
             writer.WriteEndObject();
@@ -185,7 +186,7 @@ internal static class QdrantPoints
         writer.WriteEndObject();
     }
 
-    private static void WritePoint(Utf8JsonWriter writer, Guid ownerId, Prepared prepared, int averageLength)
+    private static void WritePoint(Utf8JsonWriter writer, Guid ownerId, Prepared prepared, int averageLength, Dictionary<object, FilterKeys.Flattened> fields)
     {
         var write = prepared.Write;
         writer.WriteStartObject();
@@ -208,14 +209,14 @@ internal static class QdrantPoints
         writer.WriteString(Owner, ownerId);
         writer.WriteNumber(Version, write.Version);
         if (write is IndexWrite.Put { Point: var point })
-            WritePayload(writer, point);
+            WritePayload(writer, point, fields);
         else
             writer.WriteBoolean(Deleted, true);
         writer.WriteEndObject();
         writer.WriteEndObject();
     }
 
-    private static void WritePayload(Utf8JsonWriter writer, IndexPoint point)
+    private static void WritePayload(Utf8JsonWriter writer, IndexPoint point, Dictionary<object, FilterKeys.Flattened> fields)
     {
         if (point.Turn is { } turn)
         {
@@ -227,7 +228,9 @@ internal static class QdrantPoints
                 writer.WriteString(At, at.ToString("O", CultureInfo.InvariantCulture));
         }
 
-        FilterKeys.Write(writer, point.Fields);
+        if (!fields.TryGetValue(point.Fields, out var flat))
+            fields[point.Fields] = flat = FilterKeys.Flatten(point.Fields);
+        flat.Write(writer);
     }
 
     /// <param name="Text">Null for a tombstone.</param>
