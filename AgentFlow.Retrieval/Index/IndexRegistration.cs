@@ -1,4 +1,5 @@
 using AgentFlow.Retrieval.Embedding;
+using AgentFlow.Retrieval.Filters;
 using AgentFlow.Retrieval.Index.InProcess;
 using AgentFlow.Retrieval.Index.Qdrant;
 using AgentFlow.Retrieval.Index.Upkeep;
@@ -19,11 +20,13 @@ public static class IndexRegistration
     /// </summary>
     /// <param name="name">What Qdrant's collections start with, such as <c>agentflow-memory</c>.</param>
     /// <param name="averageLength">Words in a usual record of this service; see <see cref="QdrantOptions.AverageLength"/>.</param>
-    public static IServiceCollection AddVectorIndex<TTruth>(this IServiceCollection services, IConfiguration configuration, string name, int averageLength)
+    /// <param name="indexedDates">Fields of dates that every search is narrowed by.</param>
+    public static IServiceCollection AddVectorIndex<TTruth>(
+        this IServiceCollection services, IConfiguration configuration, string name, int averageLength, params IReadOnlyList<FilterField> indexedDates)
         where TTruth : class, IIndexTruth
     {
         ArgumentNullException.ThrowIfNull(configuration);
-        var qdrant = FindQdrant(configuration, name) is { } found ? found with { AverageLength = averageLength } : null;
+        var qdrant = FindQdrant(configuration, name) is { } found ? found with { AverageLength = averageLength, IndexedDates = indexedDates } : null;
         services.AddSingleton(provider =>
         {
             var (truth, space) = (provider.GetRequiredService<TTruth>(), provider.GetRequiredService<EmbeddingSpace>());

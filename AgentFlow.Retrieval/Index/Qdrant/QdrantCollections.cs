@@ -123,6 +123,8 @@ internal sealed class QdrantCollections(QdrantClient client, QdrantOptions optio
         {
             await client.SendAsync(HttpMethod.Patch, $"/collections/{name}", WriteFit, ct);
             await client.SendAsync(HttpMethod.Post, $"/collections/{name}/points/vectors/delete?wait=false", QdrantPoints.WriteTombstoneVectorsAway, ct);
+            foreach (var (field, schema) in Dates())
+                await IndexAsync(name, field, schema, ct);
             _fitted[name] = true;
         }
         catch (QdrantException error) when (error.Status == HttpStatusCode.NotFound)
@@ -166,25 +168,26 @@ internal sealed class QdrantCollections(QdrantClient client, QdrantOptions optio
             // Another replica was faster.
         }
 
-        foreach (var (field, schema) in Indexes)
-        {
-            await client.SendAsync(
-                HttpMethod.Put,
-                $"/collections/{name}/index?wait=true",
-                writer =>
-                {
-                    writer.WriteStartObject();
-                    writer.WriteString("field_name", field);
-                    writer.WritePropertyName("field_schema");
-                    writer.WriteRawValue(schema);
-                    writer.WriteEndObject();
-                },
-                ct);
-        }
-
+        foreach (var (field, schema) in Indexes.Concat(Dates()))
+            await IndexAsync(name, field, schema, ct);
         _fitted[name] = true;
         return name;
     }
+
+    private Task IndexAsync(string name, string field, string schema, CancellationToken ct) => client.SendAsync(
+        HttpMethod.Put,
+        $"/collections/{name}/index?wait=true",
+        writer =>
+        {
+            writer.WriteStartObject();
+            writer.WriteString("field_name", field);
+            writer.WritePropertyName("field_schema");
+            writer.WriteRawValue(schema);
+            writer.WriteEndObject();
+        },
+        ct);
+
+    private IEnumerable<(string Field, string Schema)> Dates() => options.IndexedDates.Select(field => (Filters.FilterKeys.Key(field, 'i'), "\"float\""));
 
     private static readonly (string Field, string Schema)[] Indexes =
     [

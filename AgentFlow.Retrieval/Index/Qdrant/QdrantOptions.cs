@@ -2,6 +2,7 @@ using System.Data.Common;
 using System.Globalization;
 using System.Text;
 using AgentFlow.Retrieval.Embedding;
+using AgentFlow.Retrieval.Filters;
 
 namespace AgentFlow.Retrieval.Index.Qdrant;
 
@@ -24,6 +25,9 @@ public sealed record QdrantOptions
 
     /// <summary>Words in a usual record: Qdrant is given finished BM25 weights, so the length that counts as average must be known before.</summary>
     public int AverageLength { get; init; } = 30;
+
+    /// <summary>Fields of dates that every search is narrowed by; Qdrant keeps an index of each.</summary>
+    public IReadOnlyList<FilterField> IndexedDates { get; init; } = [];
 
     /// <summary>
     /// Reads the form of the configuration key <c>ConnectionStrings:qdrant_http</c>: <c>Endpoint=http://host:6333;Key=secret</c>, and where the
