@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.RegularExpressions;
 using AgentFlow.AppHost.Local;
+using AgentFlow.Tests.Support;
 
 namespace AgentFlow.Tests.EndToEnd;
 
@@ -45,6 +46,8 @@ internal sealed partial class RunningAgentFlow : IAsyncDisposable
         start.Environment["AGENTFLOW_MEMORY_PORT"] = "0";
         start.Environment["AGENTFLOW_STOP_SECONDS"] = "300";
         start.Environment[MarkName] = _mark;
+        foreach (var (key, value) in Patience.Environment)
+            start.Environment[key] = value;
         foreach (var (key, value) in settings)
             start.Environment[key] = value;
         _process = Process.Start(start)!;
@@ -142,7 +145,7 @@ internal sealed partial class RunningAgentFlow : IAsyncDisposable
             .Select(each => each.Split('=', 2)).ToDictionary(each => each[0], each => each[1], StringComparer.Ordinal);
 
     /// <summary>Until nothing is alive of all that this AppHost has started.</summary>
-    public Task NothingIsLeftAsync() => Support.Patience.UntilAsync(
+    public Task NothingIsLeftAsync() => Patience.UntilAsync(
         () => Task.FromResult(string.Join('\n', Descendants().Select(each => $"{each} {CommandLine(each)}"))), left => left.Length == 0, "nothing of AgentFlow runs");
 
     public async ValueTask DisposeAsync()

@@ -28,6 +28,13 @@ internal static class Patience
         ["Documents:ExtractionTimeout"] = "00:10:00",
     };
 
+    /// <summary>
+    /// The same for AgentFlow as processes, in their environment. Leases and draining stay as users have them: who kills a process waits for them.
+    /// </summary>
+    public static IReadOnlyDictionary<string, string?> Environment { get; } = Settings
+        .Where(setting => !setting.Key.StartsWith("Runs:", StringComparison.Ordinal) && setting.Key is not "Queue:Lease")
+        .ToDictionary(setting => setting.Key.Replace(":", "__", StringComparison.Ordinal), setting => setting.Value, StringComparer.Ordinal);
+
     /// <summary>For a scripted provider, which may wait for a test.</summary>
     public static IReadOnlyDictionary<string, string?> ProviderSettings { get; } = new Dictionary<string, string?>(StringComparer.Ordinal)
     {
