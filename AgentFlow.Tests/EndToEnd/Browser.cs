@@ -1,14 +1,20 @@
+using System.Text.RegularExpressions;
 using Microsoft.Playwright;
 
 namespace AgentFlow.Tests.EndToEnd;
 
 /// <summary>One Chromium, with a profile of its own, that keeps what its pages complain about.</summary>
-internal sealed class Browser : IAsyncDisposable
+internal sealed partial class Browser : IAsyncDisposable
 {
     private const string Executable = "/usr/bin/chromium";
 
     /// <summary>How long a page may take for anything: generous, because a test machine has other work.</summary>
     private const float PatienceMs = 120_000;
+
+    /// <summary>For what is said of a page after a failure.</summary>
+    private const float DescriptionMs = 30_000;
+
+    private const int ShownComplaints = 12;
 
     /// <summary>Root can have no sandbox; the rest keeps the browser from calling strangers.</summary>
     private static readonly string[] Flags =
@@ -25,6 +31,9 @@ internal sealed class Browser : IAsyncDisposable
 
     /// <summary>What pages wrote to their console as errors, and exceptions that nothing caught.</summary>
     public List<string> Complaints { get; } = [];
+
+    /// <summary>Without what a connection says that is made anew: on a slow machine that happens to anybody.</summary>
+    public IEnumerable<string> Faults => Complaints.Where(complaint => !Connection().IsMatch(complaint));
 
     public static async Task<Browser> StartAsync()
     {
@@ -63,18 +72,50 @@ internal sealed class Browser : IAsyncDisposable
             await page.ScreenshotAsync(new PageScreenshotOptions { Path = Path.Combine(RunningAgentFlow.Solution, folder, name + ".png") });
     }
 
-    /// <summary>After a failed test: what its pages complained about, and a picture of each in the folder artifacts.</summary>
-    public async ValueTask DisposeAsync()
+    /// <summary>
+    /// The end of a test: closes its pages, and says after a failure where each was, what it showed to somebody who listens to it, and what it complained
+    /// about, with a picture of it in the folder artifacts. To be called while the test is current, as its class is disposed of: a fixture's own end is too late.
+    /// </summary>
+    /// <param name="services">What the services said, to be told with it.</param>
+    public async Task EndTestAsync(string? services = null)
     {
-        if (TestContext.Current.TestState?.Result == TestResult.Failed)
+        var pages = _browser.Contexts.SelectMany(context => context.Pages).ToList();
+        if (pages.Count > 0 && TestContext.Current is { TestState.Result: TestResult.Failed, TestOutputHelper: { } output })
         {
-            TestContext.Current.TestOutputHelper?.WriteLine("The browser's complaints:\n" + string.Join('\n', Complaints));
-            foreach (var page in _browser.Contexts.SelectMany(context => context.Pages))
-                await page.ScreenshotAsync(new PageScreenshotOptions { Path = Path.Combine(RunningAgentFlow.Solution, "artifacts", $"failed-{Guid.NewGuid():N}.png") });
+            output.WriteLine($"The browser's pages: {string.Join(", ", pages.Select(page => page.Url))}\nTheir complaints:\n{string.Join('\n', Complaints.Distinct(StringComparer.Ordinal).TakeLast(ShownComplaints))}");
+            if (services is not null)
+                output.WriteLine("What the services warned of last:\n" + services);
+            foreach (var page in pages)
+                output.WriteLine(await DescribeAsync(page));
         }
 
+        foreach (var context in _browser.Contexts.ToArray())
+            await context.CloseAsync();
+        Complaints.Clear();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await EndTestAsync();
         await _browser.DisposeAsync();
         _playwright.Dispose();
+    }
+
+    [GeneratedRegex("Connection disconnected|Server timeout elapsed|WebSocket connection", RegexOptions.IgnoreCase)]
+    private static partial Regex Connection();
+
+    private static async Task<string> DescribeAsync(IPage page)
+    {
+        try
+        {
+            var picture = Path.Combine(RunningAgentFlow.Solution, "artifacts", $"failed-{Guid.NewGuid():N}.png");
+            await page.ScreenshotAsync(new PageScreenshotOptions { Path = picture, Timeout = DescriptionMs });
+            return $"{page.Url} ({picture}) shows:\n{await page.Locator("body").AriaSnapshotAsync(new LocatorAriaSnapshotOptions { Timeout = DescriptionMs })}";
+        }
+        catch (Exception silent) when (silent is PlaywrightException or TimeoutException)
+        {
+            return $"{page.Url} can not be described: {silent.Message}";
+        }
     }
 }
 
@@ -87,6 +128,9 @@ internal static class PageVisits
         await page.ListensAsync();
     }
 
-    /// <summary>A page of ours listens once it can be reached; one without interaction (sign-in, not found) does from the start.</summary>
-    public static Task ListensAsync(this IPage page) => page.Locator(".stage:not([inert]), main.plain").First.WaitForAsync();
+    /// <summary>
+    /// A page of ours listens once it can be reached; one without interaction (sign-in, not found) does from the start. The one that is shown while
+    /// the API is away is not what was asked for: it loads itself again.
+    /// </summary>
+    public static Task ListensAsync(this IPage page) => page.Locator(".stage:not([inert]), main.plain > .plain-card:not([role=status])").First.WaitForAsync();
 }

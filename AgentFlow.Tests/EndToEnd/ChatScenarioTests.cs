@@ -35,7 +35,7 @@ public sealed partial class ChatScenarioTests : IAsyncLifetime
             if (Browser.TakesPictures)
                 await TakePicturesAsync(page);
             await BeRememberedAsync(chat);
-            Assert.Empty(_browser.Complaints);
+            Assert.Empty(_browser.Faults);
             Assert.Equal(0, await agentFlow.TerminateAsync());
             Assert.DoesNotContain(agentFlow.Lines, line => line.Contains("did not stop", StringComparison.Ordinal));
         }
@@ -131,6 +131,11 @@ public sealed partial class ChatScenarioTests : IAsyncLifetime
         await Expect(prose).ToHaveTextAsync(FiveWords());
         var shown = Flat(await prose.InnerTextAsync());
         Native.Signal(agentFlow.ServiceProcess("AgentFlow.ApiService"), Native.SigKill);
+
+        // A page that is opened meanwhile becomes whole without anybody doing anything.
+        var other = await page.Context.NewPageAsync();
+        await other.VisitAsync("/documents");
+        await Expect(other.GetByTestId("document-row")).ToHaveCountAsync(3);
         await Expect(chat.Notices).ToBeVisibleAsync();
         await Expect(chat.LastAnswer).ToHaveAttributeAsync("data-status", "interrupted");
         Assert.StartsWith(shown, Flat(await prose.InnerTextAsync()), StringComparison.Ordinal);

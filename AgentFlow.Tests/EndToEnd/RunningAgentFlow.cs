@@ -15,7 +15,7 @@ internal sealed partial class RunningAgentFlow : IAsyncDisposable
 {
     private const string MarkName = "AGENTFLOW_TEST_RUN";
 
-    private const int ShownLines = 60;
+    private const int ShownLines = 25;
 
     private static readonly TimeSpan ReadyWithin = TimeSpan.FromMinutes(5);
 
@@ -58,6 +58,9 @@ internal sealed partial class RunningAgentFlow : IAsyncDisposable
     public static string Solution { get; } = FindSolution();
 
     public IReadOnlyList<string> Lines => [.. _lines];
+
+    /// <summary>The last lines that tell more than the ordinary.</summary>
+    public string Troubles => string.Join('\n', _lines.Where(line => !line.Contains(" info: ", StringComparison.Ordinal)).TakeLast(ShownLines));
 
     public TimeSpan ReadyAfter { get; private set; }
 
@@ -165,7 +168,7 @@ internal sealed partial class RunningAgentFlow : IAsyncDisposable
         }
 
         // Shown by the runner only when the test failed.
-        TestContext.Current.TestOutputHelper?.WriteLine(string.Join('\n', _lines.Where(line => !line.Contains(" info: ", StringComparison.Ordinal)).TakeLast(ShownLines)));
+        TestContext.Current.TestOutputHelper?.WriteLine(Troubles);
         _process.Dispose();
     }
 

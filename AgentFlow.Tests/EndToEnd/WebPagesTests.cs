@@ -11,10 +11,13 @@ namespace AgentFlow.Tests.EndToEnd;
 /// The front end in a real browser: every page opens and is accessible, the keyboard is enough, and no interruption loses a word. Figures are
 /// measured by <see cref="WebFigures"/>.
 /// </summary>
-public sealed partial class WebPagesTests(WebSite site) : IClassFixture<WebSite>
+public sealed partial class WebPagesTests(WebSite site) : IClassFixture<WebSite>, IAsyncDisposable
 {
     /// <summary>Bytes to the browser for one streamed word.</summary>
     private const int WireGoal = 2_000;
+
+    /// <summary>What has the focus may be drawn anew on the way, and the way begins again.</summary>
+    private const int MostTabs = 300;
 
     private const string Bees = "A honey bee worker lives about six weeks in summer and several months in winter.\n"
         + "The queen lives for three to five years and lays up to two thousand eggs on a busy day. "
@@ -47,7 +50,17 @@ public sealed partial class WebPagesTests(WebSite site) : IClassFixture<WebSite>
         ("/nothing-here", "h1"),
     ];
 
+    /// <summary>Of one test alone.</summary>
+    private Browser? _own;
+
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    public async ValueTask DisposeAsync()
+    {
+        await site.EndTestAsync();
+        if (_own is not null)
+            await _own.DisposeAsync();
+    }
 
     [Fact]
     public async Task Every_page_opens_and_has_no_serious_finding_of_axe()
@@ -56,7 +69,7 @@ public sealed partial class WebPagesTests(WebSite site) : IClassFixture<WebSite>
         await site.AddDocumentAsync("bees.txt", Bees);
 
         // Its own, since what pages of other tests complain about while their network is cut is no fault.
-        await using var browser = await Browser.StartAsync();
+        var browser = _own = await Browser.StartAsync();
         var (page, chat) = await site.SignInAsync(browser: browser);
         await chat.AskAsync(Question);
         await chat.LastAnswer.GetByTestId("citation-chip").First.ClickAsync();
@@ -88,7 +101,7 @@ public sealed partial class WebPagesTests(WebSite site) : IClassFixture<WebSite>
         }
 
         Assert.True(findings.Count == 0, string.Join('\n', findings));
-        Assert.DoesNotContain(browser.Complaints, complaint => !complaint.Contains("404", StringComparison.Ordinal));
+        Assert.DoesNotContain(browser.Faults, complaint => !complaint.Contains("404", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -108,7 +121,7 @@ public sealed partial class WebPagesTests(WebSite site) : IClassFixture<WebSite>
         await TabToAsync(page, "a[href='/documents']");
         await page.Keyboard.PressAsync("Enter");
         await Expect(page.GetByTestId("document-upload")).ToBeEnabledAsync();
-        Assert.Equal("H1", await page.EvaluateAsync<string>("() => document.activeElement.tagName"));
+        await page.WaitForFunctionAsync("() => document.activeElement?.tagName === 'H1'");
         await TabToAsync(page, "[data-testid=document-upload]");
         var chooser = await page.RunAndWaitForFileChooserAsync(() => page.Keyboard.PressAsync("Space"));
         await chooser.SetFilesAsync(site.File("bees-of-grace.txt", Bees));
@@ -399,7 +412,8 @@ public sealed partial class WebPagesTests(WebSite site) : IClassFixture<WebSite>
 
     private static async Task TabToAsync(IPage page, string selector)
     {
-        for (var i = 0; i < 80; i++)
+        await page.Locator(selector).First.WaitForAsync(new() { State = WaitForSelectorState.Attached });
+        for (var i = 0; i < MostTabs; i++)
         {
             if (await page.EvaluateAsync<bool>("selector => document.activeElement?.matches(selector) ?? false", selector))
                 return;

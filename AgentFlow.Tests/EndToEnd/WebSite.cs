@@ -64,6 +64,9 @@ public sealed class WebSite : IAsyncLifetime
         _folder.Dispose();
     }
 
+    /// <summary>To be called at the end of each test; says after a failure what there is to say.</summary>
+    internal Task EndTestAsync() => Browser is null ? Task.CompletedTask : Browser.EndTestAsync(_agentFlow?.Troubles);
+
     /// <summary>A file of this test's own.</summary>
     public string File(string name, string text)
     {
