@@ -75,7 +75,7 @@ internal sealed class MarkdownRenderer(
     {
         foreach (var item in list.OfType<ListItemBlock>())
         {
-            Element("li", null, () =>
+            Element("li", item is [ParagraphBlock { Inline.FirstChild: TaskList }, ..] ? "task" : null, () =>
             {
                 foreach (var child in item)
                 {

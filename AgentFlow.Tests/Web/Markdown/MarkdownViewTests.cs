@@ -42,6 +42,7 @@ public sealed class MarkdownViewTests
     [InlineData("###### Deep", "<h6>Deep</h6>")]
     [InlineData("1. a\n2. b", "<ol><li>a</li><li>b</li></ol>")]
     [InlineData("3. a", "<ol start=\"3\"><li>a</li></ol>")]
+    [InlineData("- [x] a\n- b", "<ul><li class=\"task\"><input type=\"checkbox\" disabled checked aria-label=\"done\" /> a</li><li>b</li></ul>")]
     [InlineData("> a", "<blockquote><p>a</p></blockquote>")]
     [InlineData("a\nb", "<p>a&#xA;b</p>")]
     [InlineData("a  \nb", "<p>a<br>b</p>")]
