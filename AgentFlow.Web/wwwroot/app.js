@@ -31,7 +31,7 @@
     for (const menu of all("details[data-menu][open], details.badge-details[open]")) {
       if (!menu.contains(target) || target.closest(".menu-items")) menu.open = false;
     }
-    if (target.closest("[data-new-text]")) { const box = find("[data-follow]"); if (box) { box.scrollTop = box.scrollHeight; } }
+    if (target.closest("[data-new-text]")) { const box = thread(); if (box) { box.scrollTop = box.scrollHeight; } }
     const theme = target.closest("[data-theme-choice]");
     if (theme) setTheme(theme.dataset.themeChoice);
   });
@@ -43,8 +43,8 @@
     for (const choice of all("[data-theme-choice]")) choice.setAttribute("aria-pressed", String(choice.dataset.themeChoice === theme));
   };
 
-  const themes = () => {
-    for (const choice of all("[data-theme-choice]:not([aria-pressed])")) choice.setAttribute("aria-pressed", String(choice.dataset.themeChoice === document.documentElement.dataset.theme));
+  const themes = fresh => {
+    for (const choice of fresh("[data-theme-choice]:not([aria-pressed])")) choice.setAttribute("aria-pressed", String(choice.dataset.themeChoice === document.documentElement.dataset.theme));
   };
 
   // ---- following a stream: only while the reader is at the bottom ----
@@ -54,32 +54,35 @@
     const box = event.target;
     if (!(box instanceof Element) || !box.matches("[data-follow]")) return;
     follows = atBottom(box);
-    if (follows) { const pill = find("[data-new-text]"); if (pill) pill.hidden = true; }
+    const pill = box.nextElementSibling;
+    if (follows && pill?.matches("[data-new-text]")) pill.hidden = true;
   }, true);
 
   let shownThread = "";
+  const thread = () => document.getElementById("messages");
+  const isWriting = box => { for (let last = box.lastElementChild?.lastElementChild; last; last = last.previousElementSibling) if (last.matches(".message")) return last.matches("[aria-busy]"); return false; };
   const settle = () => {
-    const box = find("[data-follow]");
+    const box = thread();
     if (!box) return;
     if (shownThread !== location.pathname) { shownThread = location.pathname; follows = true; }
     if (follows) box.scrollTop = box.scrollHeight;
-    else if (find("[aria-busy]", box)) { const pill = find("[data-new-text]"); if (pill) pill.hidden = false; }
+    else if (isWriting(box)) { const pill = box.nextElementSibling; if (pill?.matches("[data-new-text]")) pill.hidden = false; }
   };
 
   // ---- earlier messages come when the reader gets there, and what was read stays where it is ----
   let watched = null, anchor = null;
   const nearTop = new IntersectionObserver(entries => {
-    if (!entries.some(entry => entry.isIntersecting) || follows && find("[data-follow]")?.scrollTop > 400) return;
-    const box = find("[data-follow]"), first = find(".message", box);
+    if (!entries.some(entry => entry.isIntersecting) || follows && thread()?.scrollTop > 400) return;
+    const box = thread(), first = box && find(".message", box);
     anchor = first && box.scrollHeight > box.clientHeight ? { first, top: first.getBoundingClientRect().top } : null;
     if (anchor) watched?.click();
   }, { rootMargin: "600px 0px 0px 0px" });
   const earlier = () => {
     if (anchor && anchor.first.isConnected && anchor.first.previousElementSibling?.matches(".message")) {
-      find("[data-follow]").scrollTop += anchor.first.getBoundingClientRect().top - anchor.top;
+      thread().scrollTop += anchor.first.getBoundingClientRect().top - anchor.top;
       anchor = null;
     }
-    const button = find("[data-earlier]");
+    const button = document.getElementById("earlier");
     if (button === watched) return;
     if (watched) nearTop.unobserve(watched);
     watched = button;
@@ -88,8 +91,8 @@
 
   // ---- times in the reader's zone ----
   const zone = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-  const localise = () => {
-    for (const time of all("time[data-local]")) {
+  const localise = fresh => {
+    for (const time of fresh("time[data-local]")) {
       if (time.dataset.done === time.dateTime) continue;
       time.dataset.done = time.dateTime;
       time.title = time.dateTime;
@@ -99,17 +102,17 @@
 
   // ---- a passage comes into view, a dialog gets the focus ----
   let shownPassage = "";
-  const reveal = () => {
-    const reader = find("[data-reader]");
-    const mark = reader && find("mark", reader);
-    if (mark && mark.textContent && shownPassage !== reader.dataset.reader) {
+  const reveal = fresh => {
+    const mark = document.getElementById("passage");
+    const reader = mark?.closest("[data-reader]");
+    if (reader && mark.textContent && shownPassage !== reader.dataset.reader) {
       shownPassage = reader.dataset.reader;
       mark.scrollIntoView({ block: "center" });
     }
     if (!reader) shownPassage = "";
-    const tab = find(".tab[aria-current]:not([data-shown]), .tab[aria-selected=true]:not([data-shown])");
+    const tab = thread() ? null : find(".tab[aria-current]:not([data-shown]), .tab[aria-selected=true]:not([data-shown])");
     if (tab) { tab.dataset.shown = ""; tab.scrollIntoView({ block: "nearest", inline: "center" }); }
-    const first = find("[data-autofocus]:not([data-focused])");
+    const [first] = fresh("[data-autofocus]:not([data-focused])");
     if (first) { first.dataset.focused = ""; first.focus(); }
   };
 
@@ -137,7 +140,7 @@
   const keep = (key, text) => { try { if (text) localStorage.setItem("draft:" + key, text); else localStorage.removeItem("draft:" + key); } catch { /* a full store loses drafts only */ } };
   const tell = (box, text) => { box.value = text; box.dispatchEvent(new Event("input", { bubbles: true })); };
   const drafts = () => {
-    const box = find("[data-draft]");
+    const box = document.getElementById("composer");
     if (!box || box.disabled) return;
     if (sentKey !== null && box.value === "") { keep(sentKey, ""); sentKey = null; }
     if (draftKey === box.dataset.draft) {
@@ -176,7 +179,18 @@
     follows = true;
   }, true);
 
-  new MutationObserver(() => { settle(); localise(); reveal(); themes(); arrive(); drafts(); carried(); earlier(); }).observe(document, { childList: true, subtree: true, characterData: true });
+  // A search through the whole page costs milliseconds in a long conversation, and this runs with every word of an answer: so only what has
+  // come is searched, and what is looked for in the page has an id.
+  const freshOf = records => {
+    const come = new Set();
+    for (const record of records) {
+      for (const node of record.addedNodes) if (node instanceof Element) come.add(node);
+      if (record.type !== "childList") { const changed = record.target instanceof Element ? record.target : record.target.parentElement; if (changed) come.add(changed); }
+    }
+    return selector => [...come].flatMap(element => [...(element.matches(selector) ? [element] : []), ...all(selector, element)]);
+  };
+  const look = fresh => { settle(); localise(fresh); reveal(fresh); themes(fresh); arrive(); drafts(); carried(); earlier(); };
+  new MutationObserver(records => look(freshOf(records))).observe(document, { childList: true, subtree: true, characterData: true, attributes: true, attributeFilter: ["datetime"] });
 
   // ---- "ask about this": a pill at a selection in anything quotable; the text goes to the page's own receiver, or with the reader to the chat ----
   const limit = 20000;
@@ -218,9 +232,9 @@
     quote(chosen.text);
   };
   const carried = () => {
-    const receiver = find("[data-quote-receiver]:not([disabled])");
-    const text = receiver && sessionStorage.getItem("quote");
-    if (!text) return;
+    const text = sessionStorage.getItem("quote");
+    const receiver = text && find("[data-quote-receiver]:not([disabled])");
+    if (!receiver) return;
     sessionStorage.removeItem("quote");
     quote(text);
   };
@@ -337,4 +351,6 @@
     drop.classList.remove("dropping");
     upload(drop.dataset.drop, [...event.dataTransfer.files]);
   });
+
+  look(selector => all(selector));
 })();
