@@ -63,6 +63,32 @@ public sealed partial class TextsTests
         Assert.Equal("Of a newer API.", texts.Explain("not_known_here", "Of a newer API."));
     }
 
+    /// <summary>Sentences begin with what failed; in the sources of what fails, so that a new one can not be forgotten.</summary>
+    [Fact]
+    public void Every_reason_of_a_failed_document_has_a_text()
+    {
+        using var services = new ServiceCollection().AddLogging().AddLocalization().BuildServiceProvider();
+        var texts = services.GetRequiredService<IStringLocalizer<Texts>>();
+        var known = XDocument.Load(Path.Combine(Folder, "Resources", "Texts.resx")).Descendants("data").Select(text => (string)text.Attribute("name")!)
+            .Where(name => name.StartsWith(ReasonTexts.Prefix, StringComparison.Ordinal)).Select(name => name[ReasonTexts.Prefix.Length..]).ToHashSet(StringComparer.Ordinal);
+
+        var said = Directory.EnumerateFiles(Path.Combine(RunningAgentFlow.Solution, "AgentFlow.ApiService", "Documents"), "*.cs", SearchOption.AllDirectories)
+            .SelectMany(file => Reasons().Matches(File.ReadAllText(file)).Select(reason => reason.Groups[1].Value)).Select(Template).ToHashSet(StringComparer.Ordinal);
+
+        Assert.True(said.Count > 25, $"{said.Count}");
+        Assert.Empty(said.Except(known, StringComparer.Ordinal));
+        Assert.All(known, name => Assert.Equal(name.Replace("{0}", "1,000", StringComparison.Ordinal), texts.Reason(name.Replace("{0}", "1,000", StringComparison.Ordinal))));
+        Assert.Equal("It could not be processed: Of a newer API.", texts.Reason("It could not be processed: Of a newer API."));
+        Assert.Equal("Of a newer API {0}.", texts.Reason("Of a newer API {0}."));
+    }
+
+    /// <summary><c>has more than {MaxSlides:N0} slides</c> as the resources have it.</summary>
+    private static string Template(string literal)
+    {
+        var holes = 0;
+        return Hole().Replace(literal, _ => "{" + holes++ + "}");
+    }
+
     /// <summary>A status with its code; what the end of a run says; and the files that give their codes names.</summary>
     private static IEnumerable<string> Codes(string file, string source)
     {
@@ -112,6 +138,12 @@ public sealed partial class TextsTests
 
     [GeneratedRegex("""const string \w+ = "([A-Za-z_]+)["]""")]
     private static partial Regex NamedByConstant();
+
+    [GeneratedRegex("""["']((?:It|Its|One of its|PDF files) [^"'\r\n]*[.)])["']""")]
+    private static partial Regex Reasons();
+
+    [GeneratedRegex(@"\{[^{}]*\}")]
+    private static partial Regex Hole();
 
     [GeneratedRegex("[A-Za-z]{2}")]
     private static partial Regex Letters();
