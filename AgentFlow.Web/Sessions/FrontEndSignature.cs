@@ -14,6 +14,9 @@ internal sealed class FrontEndSignature(JwtCodec codec, IHttpContextAccessor req
     /// <summary>The browser's address in the principal; a circuit outlives the request that brought it.</summary>
     public const string AddressClaim = "client_address";
 
+    /// <summary>Got at once: what a page had begun before it was closed goes on, when nothing can be got from its services any more.</summary>
+    private readonly AuthenticationStateProvider? _provider = services.GetService<AuthenticationStateProvider>();
+
     public async Task AddAsync(HttpRequestMessage message) => FrontEnd.Sign(message, codec, await AddressAsync());
 
     /// <summary>As seen here, or as a proxy said that this service was told to trust. Null where no browser is known.</summary>
@@ -21,8 +24,8 @@ internal sealed class FrontEndSignature(JwtCodec codec, IHttpContextAccessor req
     {
         if (request.HttpContext?.Connection.RemoteIpAddress is { } address)
             return address.ToString();
-        return services.GetService<AuthenticationStateProvider>() is { } provider
-            ? (await provider.GetAuthenticationStateAsync()).User.FindFirstValue(AddressClaim)
+        return _provider is not null
+            ? (await _provider.GetAuthenticationStateAsync()).User.FindFirstValue(AddressClaim)
             : null;
     }
 }

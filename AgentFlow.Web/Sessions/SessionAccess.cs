@@ -7,6 +7,7 @@ namespace AgentFlow.Web.Sessions;
 /// <summary>The session of whoever this page, circuit or request belongs to. Scoped.</summary>
 internal sealed class SessionAccess(SessionStore store, FrontEndSignature signature, IHttpContextAccessor request, IServiceProvider services)
 {
+    private readonly AuthenticationStateProvider? _provider = services.GetService<AuthenticationStateProvider>();
     private string? _key;
 
     public async Task<string?> AccessTokenAsync(string? refused, CancellationToken cancellationToken)
@@ -44,8 +45,8 @@ internal sealed class SessionAccess(SessionStore store, FrontEndSignature signat
         if (_key is not null)
             return _key;
         var user = request.HttpContext?.User;
-        if (user?.Identity?.IsAuthenticated != true && services.GetService<AuthenticationStateProvider>() is { } provider)
-            user = (await provider.GetAuthenticationStateAsync()).User;
+        if (user?.Identity?.IsAuthenticated != true && _provider is not null)
+            user = (await _provider.GetAuthenticationStateAsync()).User;
         return _key = user?.FindFirstValue(SessionAuthentication.KeyClaim);
     }
 }
