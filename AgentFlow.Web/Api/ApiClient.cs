@@ -19,24 +19,56 @@ internal sealed class ApiClient(HttpClient http, SessionAccess session, FrontEnd
     /// <summary>For one try of an ordinary call; streams and uploads have limits of their own.</summary>
     public static readonly TimeSpan Timeout = TimeSpan.FromSeconds(30);
 
+    private const int PageSize = 100;
+
+    private const int MostEntries = 2_000;
+
     /// <summary>How soon a socket asks whether the other side is still there, and how long it waits for an answer.</summary>
     private static readonly TimeSpan SocketKeepAlive = TimeSpan.FromSeconds(10);
 
     public Task<T> GetAsync<T>(string path, CancellationToken cancellationToken) =>
         SendAsync<T>(HttpMethod.Get, path, null, null, cancellationToken);
 
+    /// <summary>A whole list that people make by hand, page after page; the first <see cref="MostEntries"/> of a longer one.</summary>
+    /// <param name="path">Without a query.</param>
+    public async Task<IReadOnlyList<T>> GetAllAsync<T>(string path, CancellationToken cancellationToken)
+    {
+        var all = new List<T>();
+        string? cursor = null;
+        do
+        {
+            var more = cursor is null ? "" : "&cursor=" + Uri.EscapeDataString(cursor);
+            var page = await GetAsync<Page<T>>($"{path}?limit={PageSize}{more}", cancellationToken);
+            all.AddRange(page.Items);
+            cursor = page.NextCursor;
+        }
+        while (cursor is not null && all.Count < MostEntries);
+        return all;
+    }
+
     public async Task<T> SendAsync<T>(HttpMethod method, string path, object? body, string? idempotencyKey, CancellationToken cancellationToken)
     {
         using var response = await OpenAsync(() => Request(method, path, body, idempotencyKey), cancellationToken);
+        return await ReadAsync<T>(response, cancellationToken);
+    }
+
+    /// <summary>What an opened response says.</summary>
+    /// <exception cref="ApiException">It can not be read, or its end never came.</exception>
+    public static async Task<T> ReadAsync<T>(HttpResponseMessage response, CancellationToken cancellationToken)
+    {
         try
         {
             return await response.Content.ReadFromJsonAsync<T>(ContractJson.Lenient, cancellationToken)
                 ?? throw new JsonException("The answer was null.");
         }
-        catch (Exception fault) when (fault is JsonException or HttpRequestException or IOException)
+        catch (JsonException fault)
         {
             throw new ApiException(
                 new ApiProblem((int)response.StatusCode, "unreadable", "AgentFlow's API gave an answer that could not be read.", TraceId()), fault);
+        }
+        catch (Exception fault) when (IsConnectionFault(fault, cancellationToken))
+        {
+            throw new ApiException(ApiProblem.Unreachable with { TraceId = TraceId() }, fault);
         }
     }
 
@@ -61,10 +93,22 @@ internal sealed class ApiClient(HttpClient http, SessionAccess session, FrontEnd
         if (response.IsSuccessStatusCode)
             return response;
         using (response)
+            throw new ApiException(await RefusalAsync(response, cancellationToken));
+    }
+
+    private static async Task<ApiProblem> RefusalAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    {
+        var text = "";
+        try
         {
-            var text = await response.Content.ReadAsStringAsync(cancellationToken);
-            throw new ApiException(ApiProblem.Read((int)response.StatusCode, text, TraceId()));
+            text = await response.Content.ReadAsStringAsync(cancellationToken);
         }
+        catch (Exception fault) when (IsConnectionFault(fault, cancellationToken))
+        {
+            // The status tells enough.
+        }
+
+        return ApiProblem.Read((int)response.StatusCode, text, TraceId()) with { RetryAfter = response.Headers.RetryAfter?.Delta };
     }
 
     /// <summary>Connects a socket to an address that a ticket is part of, on behalf of the same browser as all other calls.</summary>

@@ -16,6 +16,13 @@ public sealed record ApiProblem(
     public static ApiProblem Unreachable { get; } =
         new(0, "unreachable", "AgentFlow's API does not answer right now. Nothing that was saved is lost; try again in a moment.");
 
+    /// <summary>How long the API asks to wait before another try; null when it does not say.</summary>
+    public TimeSpan? RetryAfter { get; init; }
+
+    /// <summary>True for what waiting cures: the API or something that it needs is away, or is asked too much at once.</summary>
+    public bool IsPassing => Status is 0 or StatusCodes.Status429TooManyRequests
+        or StatusCodes.Status502BadGateway or StatusCodes.Status503ServiceUnavailable or StatusCodes.Status504GatewayTimeout;
+
     public bool IsUnauthorized => Status == StatusCodes.Status401Unauthorized;
 
     /// <summary>

@@ -44,7 +44,7 @@ internal sealed class RunStream(ApiClient api, TimeProvider time)
         {
             var request = run is { } known && last > 0 ? ResumeAfter(known, last) : start;
             await using var connection = new Connection(api, time);
-            var opened = await connection.OpenAsync(request, cancellationToken);
+            var opened = await connection.OpenAsync(request, isStart: run is null, cancellationToken);
             if (opened is Opening.NothingMore)
                 yield break;
             if (opened is Opening.Open)
@@ -93,7 +93,8 @@ internal sealed class RunStream(ApiClient api, TimeProvider time)
         private HttpResponseMessage? _response;
         private IAsyncEnumerator<RunEvent>? _events;
 
-        public async Task<Opening> OpenAsync(Func<HttpRequestMessage> request, CancellationToken cancellationToken)
+        /// <param name="isStart">A limit that a new question met is told at once; a run that goes on is waited for.</param>
+        public async Task<Opening> OpenAsync(Func<HttpRequestMessage> request, bool isStart, CancellationToken cancellationToken)
         {
             try
             {
@@ -104,7 +105,7 @@ internal sealed class RunStream(ApiClient api, TimeProvider time)
                 _events = RunEventReader.ReadAsync(new IdleTimeoutStream(body, Silence, time), cancellationToken).GetAsyncEnumerator(cancellationToken);
                 return Opening.Open;
             }
-            catch (ApiException refusal) when (refusal.Problem.Status is 0 or 502 or 503 or 504)
+            catch (ApiException refusal) when (refusal.Problem.IsPassing && !(isStart && refusal.Problem.Status is StatusCodes.Status429TooManyRequests))
             {
                 return Opening.Lost;
             }

@@ -1,5 +1,4 @@
 using System.Net.Http.Headers;
-using System.Net.Http.Json;
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Documents;
 using AgentFlow.Web.Api;
@@ -16,8 +15,8 @@ internal static class SampleDocument
     public static async Task<DocumentId?> UploadAsync(ApiClient api, CancellationToken cancellationToken)
     {
         using var response = await api.OpenAsync(Request, cancellationToken);
-        var uploaded = await response.Content.ReadFromJsonAsync<UploadResponse>(ContractJson.Lenient, cancellationToken);
-        return uploaded?.Items is [{ Id: { } id }, ..] ? id : null;
+        var uploaded = await ApiClient.ReadAsync<UploadResponse>(response, cancellationToken);
+        return uploaded.Items is [{ Id: { } id }, ..] ? id : null;
     }
 
     /// <summary>True when it can be asked about; false when that takes too long or failed, which its own page explains.</summary>
@@ -26,12 +25,24 @@ internal static class SampleDocument
         using var timer = new PeriodicTimer(Poll);
         for (var waited = TimeSpan.Zero; document is { } id && waited < Patience && await timer.WaitForNextTickAsync(cancellationToken); waited += Poll)
         {
-            var summary = await api.GetAsync<DocumentSummary>($"api/documents/{id}", cancellationToken);
-            if (summary.Status is DocumentStatus.Ready or DocumentStatus.Failed)
-                return summary.Status is DocumentStatus.Ready;
+            if (await StatusAsync(api, id, cancellationToken) is { } status and (DocumentStatus.Ready or DocumentStatus.Failed))
+                return status is DocumentStatus.Ready;
         }
 
         return false;
+    }
+
+    /// <summary>Null while the API does not say.</summary>
+    private static async Task<DocumentStatus?> StatusAsync(ApiClient api, DocumentId id, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return (await api.GetAsync<DocumentSummary>($"api/documents/{id}", cancellationToken)).Status;
+        }
+        catch (ApiException refusal) when (refusal.Problem.IsPassing)
+        {
+            return null;
+        }
     }
 
     private static HttpRequestMessage Request()

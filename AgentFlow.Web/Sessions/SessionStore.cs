@@ -104,8 +104,8 @@ internal sealed class SessionStore(SessionVault vault, JwtCodec codec, IHttpClie
 
         if (!response.IsSuccessStatusCode)
             throw new ApiException(ApiProblem.Unreachable with { Status = (int)response.StatusCode });
-        var tokens = await response.Content.ReadFromJsonAsync<TokenResponse>(Contracts.ContractJson.Lenient, cancellationToken);
-        var renewed = WebSession.From(tokens!, session.CreatedAt, time.GetUtcNow());
+        var tokens = await ApiClient.ReadAsync<TokenResponse>(response, cancellationToken);
+        var renewed = WebSession.From(tokens, session.CreatedAt, time.GetUtcNow());
 
         // The old refresh token is spent: keeping the new one must not be given up because a page was closed.
         await KeepAsync(key, renewed, CancellationToken.None);

@@ -25,9 +25,20 @@ internal sealed class SessionVault(IHttpClientFactory clients, JwtCodec codec, S
         if (response.StatusCode is HttpStatusCode.NotFound)
             return null;
         var stored = await ReadAsync(response, cancellationToken);
-        return stored is not null && seal.TryOpen(Purpose, stored.Payload, out var opened)
-            ? JsonSerializer.Deserialize<WebSession>(opened, ContractJson.Lenient)
-            : null;
+        return stored is not null && seal.TryOpen(Purpose, stored.Payload, out var opened) ? Read(opened) : null;
+    }
+
+    /// <summary>Null for a session that another version has written: its browser signs in anew.</summary>
+    private static WebSession? Read(byte[] opened)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<WebSession>(opened, ContractJson.Lenient);
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
     }
 
     /// <exception cref="ApiException">Something else answered than the API, or it failed: as good as no answer.</exception>
@@ -38,7 +49,7 @@ internal sealed class SessionVault(IHttpClientFactory clients, JwtCodec codec, S
             response.EnsureSuccessStatusCode();
             return await response.Content.ReadFromJsonAsync<StoredWebSession>(ContractJson.Lenient, cancellationToken);
         }
-        catch (Exception fault) when (fault is JsonException or HttpRequestException or IOException)
+        catch (Exception fault) when (fault is JsonException || ApiClient.IsConnectionFault(fault, cancellationToken))
         {
             throw new ApiException(ApiProblem.Unreachable, fault);
         }
@@ -49,13 +60,20 @@ internal sealed class SessionVault(IHttpClientFactory clients, JwtCodec codec, S
         var payload = seal.Close(Purpose, JsonSerializer.SerializeToUtf8Bytes(session, ContractJson.Options));
         using var response = await SendAsync(
             HttpMethod.Put, "internal/web/sessions/" + key, new StoredWebSession(session.User.Id, payload, expiresAt), cancellationToken);
-        response.EnsureSuccessStatusCode();
+        Check(response);
     }
 
     public async Task DropAsync(string key, CancellationToken cancellationToken)
     {
         using var response = await SendAsync(HttpMethod.Delete, "internal/web/sessions/" + key, null, cancellationToken);
-        response.EnsureSuccessStatusCode();
+        Check(response);
+    }
+
+    /// <exception cref="ApiException">The API did not do it: as good as no answer.</exception>
+    private static void Check(HttpResponseMessage response)
+    {
+        if (!response.IsSuccessStatusCode)
+            throw new ApiException(ApiProblem.Unreachable);
     }
 
     /// <summary>False while the API does not answer, or answers with something else than keys.</summary>

@@ -18,7 +18,7 @@ internal sealed class RoomSession(ApiClient api, TimeProvider time) : IDisposabl
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(3);
 
-    private readonly CancellationTokenSource _leaving = new();
+    private readonly Stay _stay = new();
     private readonly List<Unconfirmed> _unconfirmed = [];
     private RoomSocket? _socket;
 
@@ -45,23 +45,23 @@ internal sealed class RoomSession(ApiClient api, TimeProvider time) : IDisposabl
     public async Task FollowAsync(RoomId room)
     {
         var pause = FirstPause;
-        while (!_leaving.IsCancellationRequested)
+        while (!_stay.IsOver)
         {
             try
             {
                 // Says in words why a room can not be opened: it is gone, or not one's own.
-                await api.GetAsync<Room>($"api/rooms/{room}", _leaving.Token);
-                await using var socket = await RoomSocket.OpenAsync(api, room, _leaving.Token);
+                await api.GetAsync<Room>($"api/rooms/{room}", _stay.Leaving);
+                await using var socket = await RoomSocket.OpenAsync(api, room, _stay.Leaving);
                 (_socket, IsConnected, Problem, pause) = (socket, true, null, FirstPause);
                 Tell();
-                await foreach (var frame in socket.ReadAsync(_leaving.Token))
+                await foreach (var frame in socket.ReadAsync(_stay.Leaving))
                 {
                     Take(frame);
                     if (frame is RoomSnapshotFrame)
                         await SayAgainAsync(socket);
                 }
             }
-            catch (OperationCanceledException) when (_leaving.IsCancellationRequested)
+            catch (OperationCanceledException) when (_stay.IsOver)
             {
                 return;
             }
@@ -72,9 +72,9 @@ internal sealed class RoomSession(ApiClient api, TimeProvider time) : IDisposabl
                 Tell();
                 return;
             }
-            catch (Exception fault) when (fault is ApiException or WebSocketException or HttpRequestException or IOException or JsonException)
+            catch (Exception fault) when (fault is ApiException or JsonException || IsLost(fault))
             {
-                // Lost: tried again below, and said on the page meanwhile.
+                // Tried again below, and said on the page meanwhile.
             }
 
             (_socket, IsConnected) = (null, false);
@@ -106,16 +106,12 @@ internal sealed class RoomSession(ApiClient api, TimeProvider time) : IDisposabl
         Tell();
     }
 
-    public void Dispose()
-    {
-        _leaving.Cancel();
-        _leaving.Dispose();
-    }
+    public void Dispose() => _stay.Dispose();
 
     private async Task SayAgainAsync(RoomSocket socket)
     {
         foreach (var said in _unconfirmed.ToArray())
-            await socket.SendAsync(said.Frame, _leaving.Token);
+            await socket.SendAsync(said.Frame, _stay.Leaving);
     }
 
     private async Task SendAsync(ClientFrame frame)
@@ -124,11 +120,11 @@ internal sealed class RoomSession(ApiClient api, TimeProvider time) : IDisposabl
         {
             Problem = null;
             if (_socket is { } socket)
-                await socket.SendAsync(frame, _leaving.Token);
+                await socket.SendAsync(frame, _stay.Leaving);
             else if (frame is not MessageFrame)
                 Problem = ApiProblem.Unreachable;
         }
-        catch (Exception fault) when (fault is WebSocketException or ObjectDisposedException or InvalidOperationException)
+        catch (Exception fault) when (IsLost(fault))
         {
             // The connection is made again, and what was said with it.
             Problem = frame is MessageFrame ? null : ApiProblem.Unreachable;
@@ -157,13 +153,17 @@ internal sealed class RoomSession(ApiClient api, TimeProvider time) : IDisposabl
     {
         try
         {
-            await Task.Delay(pause, time, _leaving.Token);
+            await Task.Delay(pause, time, _stay.Leaving);
         }
         catch (OperationCanceledException)
         {
             // The page is left.
         }
     }
+
+    /// <summary>A socket that nobody answers any more ends by a cancellation that nobody asked for; one that is closed, by a misuse.</summary>
+    private bool IsLost(Exception fault) =>
+        fault is WebSocketException or InvalidOperationException || ApiClient.IsConnectionFault(fault, _stay.Leaving);
 
     private void Tell() => Changed?.Invoke();
 

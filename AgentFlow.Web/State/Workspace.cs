@@ -14,6 +14,7 @@ internal sealed class Workspace(ApiClient api, SessionAccess session)
 
     private readonly Newest _listing = new();
     private Task? _loading;
+    private bool _isWhole;
     private int _wanted = ListedConversations;
 
 #pragma warning disable MA0046 // A page that is told to draw needs neither sender nor arguments.
@@ -32,7 +33,8 @@ internal sealed class Workspace(ApiClient api, SessionAccess session)
 
     public bool HasMoreConversations { get; private set; }
 
-    public ApiProblem? Problem { get; private set; }
+    /// <summary>Loading all of this; the layout repeats it while it waits.</summary>
+    public PageWork Work { get; } = new();
 
     public bool IsLoaded { get; private set; }
 
@@ -42,11 +44,18 @@ internal sealed class Workspace(ApiClient api, SessionAccess session)
     public bool IsOffline => Models.FirstOrDefault(model => model.Id == DefaultModel) is { Offline: true };
 
     /// <summary>Loads once per tab; later calls wait for the first.</summary>
-    public Task LoadAsync(CancellationToken cancellationToken) => _loading is { IsCompleted: false } or { IsCompletedSuccessfully: true } && Problem is null
+    public Task LoadAsync(CancellationToken cancellationToken) => _loading is { IsCompleted: false } || (_loading is not null && _isWhole && !Work.IsWaiting)
         ? _loading
         : _loading = LoadAllAsync(cancellationToken);
 
+    /// <summary>Something was said, or renamed, or deleted. Where the API is away, all is loaded as soon as it is back.</summary>
     public async Task RefreshConversationsAsync(CancellationToken cancellationToken)
+    {
+        await Work.LoadAsync(() => ListAsync(cancellationToken));
+        Changed?.Invoke();
+    }
+
+    private async Task ListAsync(CancellationToken cancellationToken)
     {
         var isNewest = _listing.Begin();
         var conversations = new List<ConversationSummary>();
@@ -100,26 +109,14 @@ internal sealed class Workspace(ApiClient api, SessionAccess session)
 
     private async Task LoadAllAsync(CancellationToken cancellationToken)
     {
-        Problem = null;
-        try
+        _isWhole = await Work.LoadAsync(async () =>
         {
             User = await session.UserAsync(cancellationToken);
-            var models = api.GetAsync<ModelList>("api/models", cancellationToken);
-            var conversations = RefreshConversationsAsync(cancellationToken);
-            await conversations;
-            (Models, DefaultModel) = await models is { } known ? (known.Items, known.Default) : ([], null);
+            await ListAsync(cancellationToken);
+            var models = await api.GetAsync<ModelList>("api/models", cancellationToken);
+            (Models, DefaultModel) = (models.Items, models.Default);
             await RefreshAgentsAsync(cancellationToken);
-        }
-        catch (ApiException refusal) when (refusal.Problem.Status is StatusCodes.Status404NotFound)
-        {
-            // An older API without a list of agents: there is nothing to pick from.
-            Agents = [];
-        }
-        catch (ApiException refusal)
-        {
-            Problem = refusal.Problem;
-        }
-
+        });
         IsLoaded = true;
         Changed?.Invoke();
     }

@@ -278,7 +278,12 @@
   });
 
   // ---- files ----
-  const token = async () => (await fetch("/files/antiforgery", { credentials: "same-origin" })).text();
+  const pause = ms => new Promise(done => setTimeout(done, ms));
+  const token = async () => {
+    const response = await fetch("/files/antiforgery", { credentials: "same-origin", cache: "no-store" });
+    if (!response.ok || response.redirected) throw new Error(String(response.status));
+    return response.text();
+  };
   const list = place => find(`[data-uploads="${place}"]`);
   const row = (place, name) => {
     const item = document.createElement("div");
@@ -301,37 +306,71 @@
   };
   const megabytes = bytes => (bytes / 1e6).toFixed(bytes < 1e6 ? 2 : 1) + " MB";
   const refresh = place => find(`[data-uploaded="${place}"]`)?.click();
-  const send = (place, file, antiforgery, collection) => new Promise(done => {
-    const { item, bar, note, cancel } = row(place, file.name);
-    const request = new XMLHttpRequest();
-    const fail = text => { item.classList.add("bad"); bar.remove(); note.textContent = text; cancel.textContent = say("Dismiss"); cancel.onclick = () => item.remove(); done(false); };
-    cancel.onclick = () => request.abort();
-    request.upload.onprogress = event => { bar.value = event.loaded / event.total; note.textContent = `${megabytes(event.loaded)} ${say("of")} ${megabytes(event.total)}`; };
-    request.onerror = () => fail(say("The connection broke. Try again."));
-    request.onabort = () => { item.remove(); done(false); };
+  // Written here and not by FormData, whose boundary is another each time: a try that is made again has to be the same request.
+  const formOf = (file, collection, boundary) => {
+    const name = file.name.replace(/["\r\n]/g, encodeURIComponent);
+    const part = (head, body) => [`--${boundary}\r\nContent-Disposition: form-data; ${head}\r\n\r\n`, body, "\r\n"];
+    return new Blob([
+      ...(collection ? part('name="collection"', collection) : []),
+      ...part(`name="file"; filename="${name}"\r\nContent-Type: ${file.type || "application/octet-stream"}`, file),
+      `--${boundary}--\r\n`,
+    ]);
+  };
+  const post = (form, boundary, antiforgery, key, request, progress) => new Promise(done => {
+    request.upload.onprogress = event => progress(event.loaded / event.total);
+    request.onerror = () => done({ status: 0 });
+    request.onabort = () => done({ status: -1 });
     request.onload = () => {
       let answer = null;
-      try { answer = JSON.parse(request.responseText); } catch { /* said below */ }
-      const refused = answer?.items?.find(entry => entry.error);
-      if (request.status >= 300 || refused) { fail(refused?.error ?? answer?.detail ?? say("This file could not be uploaded.")); return; }
-      if (place === "chat") { note.textContent = say("added to your documents"); bar.remove(); cancel.textContent = say("Dismiss"); cancel.onclick = () => item.remove(); setTimeout(() => item.remove(), 6000); }
-      else item.remove();
-      done(true);
+      try { answer = JSON.parse(request.responseText); } catch { /* a page instead of an answer */ }
+      done({ status: request.status, answer });
     };
-    const body = new FormData();
-    if (collection) body.append("collection", collection);
-    body.append("file", file, file.name);
     request.open("POST", "/files/documents");
     request.setRequestHeader("RequestVerificationToken", antiforgery);
-    request.setRequestHeader("Idempotency-Key", crypto.randomUUID ? crypto.randomUUID() : String(Math.random()).slice(2) + Date.now());
-    request.send(body);
+    request.setRequestHeader("Idempotency-Key", key);
+    request.setRequestHeader("Content-Type", "multipart/form-data; boundary=" + boundary);
+    request.send(form);
   });
+  const tries = 20;
+  const passes = ({ status, answer }) => [0, 429, 502, 503, 504].includes(status) || answer?.code === "idempotency_key_in_flight";
+  const send = async (place, file, collection) => {
+    const { item, bar, note, cancel } = row(place, file.name);
+    const key = crypto.randomUUID ? crypto.randomUUID() : String(Math.random()).slice(2) + Date.now();
+    const boundary = "agentflow-" + key;
+    let request = null, cancelled = false, outcome = { status: 0 };
+    cancel.onclick = () => { cancelled = true; request?.abort(); item.remove(); };
+    for (let attempt = 0; attempt < tries && !cancelled; attempt++) {
+      try {
+        const antiforgery = await token();
+        request = new XMLHttpRequest();
+        outcome = await post(formOf(file, collection, boundary), boundary, antiforgery, key, request, share => {
+          bar.value = share;
+          note.textContent = `${megabytes(file.size * share)} ${say("of")} ${megabytes(file.size)}`;
+        });
+      } catch { outcome = { status: 0 }; }
+      if (!passes(outcome)) break;
+      note.textContent = say("AgentFlow does not answer. It is tried again by itself.");
+      await pause(Math.min(10000, 500 * 2 ** attempt));
+    }
+    if (cancelled) return;
+    cancel.textContent = say("Dismiss");
+    cancel.onclick = () => item.remove();
+    const { status, answer } = outcome;
+    const refused = answer?.items?.find(entry => entry.error);
+    if (status < 200 || status >= 300 || refused) {
+      item.classList.add("bad");
+      note.textContent = refused?.error ?? answer?.detail ?? say(passes(outcome) ? "The connection broke. Try again." : "This file could not be uploaded.");
+      bar.remove();
+    } else if (place === "chat") {
+      note.textContent = say("added to your documents");
+      bar.remove();
+      setTimeout(() => item.remove(), 6000);
+    } else item.remove();
+  };
   const upload = async (place, files) => {
-    if (!files.length) return;
     const collection = place === "documents" ? find("[data-collection]")?.dataset.collection : null;
-    const antiforgery = await token();
     const queue = [...files];
-    const worker = async () => { while (queue.length) { await send(place, queue.shift(), antiforgery, collection); refresh(place); } };
+    const worker = async () => { while (queue.length) { await send(place, queue.shift(), collection); refresh(place); } };
     await Promise.all([worker(), worker()]);
     refresh(place);
   };
@@ -353,4 +392,26 @@
   });
 
   look(selector => all(selector));
+
+  // ---- a page that can not go on is loaded anew, as soon as the server answers and ever more seldom; drafts and answers are kept ----
+  const broken = document.getElementById("blazor-error-ui");
+  let renewing = false;
+  const renew = async () => {
+    if (renewing) return;
+    renewing = true;
+    broken.style.display = "block";
+    const before = JSON.parse(sessionStorage.getItem("renewals") || "[]").filter(at => Date.now() - at < 300000);
+    let wait = before.length ? Math.min(30000, 1000 * 2 ** before.length) : 0;
+    for (let answers = false; !answers; wait = Math.min(10000, Math.max(500, wait * 2))) {
+      await pause(wait);
+      try { answers = (await fetch("/health", { cache: "no-store" })).ok; } catch { /* not there yet */ }
+    }
+    sessionStorage.setItem("renewals", JSON.stringify([...before, Date.now()]));
+    location.reload();
+  };
+  if (broken) {
+    // Blazor shows it when the page's circuit has failed; that a circuit could not be made in the first place is told to nobody.
+    new MutationObserver(() => { if (broken.style.display === "block") renew(); }).observe(broken, { attributes: true, attributeFilter: ["style"] });
+    addEventListener("unhandledrejection", () => { if (find(".stage[inert]")) renew(); });
+  }
 })();

@@ -6,7 +6,6 @@ using AgentFlow.Contracts.Runs;
 using AgentFlow.Web.Markdown;
 using AgentFlow.Web.State;
 using Microsoft.AspNetCore.Components;
-using Microsoft.JSInterop;
 
 namespace AgentFlow.Web.Components.Chat;
 
@@ -211,17 +210,7 @@ public sealed partial class ChatPage
     private string Announce(MessageView? answer) =>
         answer is { Role: ChatRole.Assistant } ? L["Answer:"] + " " + (answer.Text.Length <= 600 ? answer.Text : answer.Text[..600] + "…") : "";
 
-    private async Task RefreshListAsync()
-    {
-        try
-        {
-            await Workspace.RefreshConversationsAsync(CancellationToken.None);
-        }
-        catch (Api.ApiException)
-        {
-            // The list is as old as it was; the conversation itself says what is wrong.
-        }
-    }
+    private Task RefreshListAsync() => Workspace.RefreshConversationsAsync(CancellationToken.None);
 
     private void OnWorkspaceChanged()
     {

@@ -12,13 +12,15 @@ public sealed partial class DocumentsPage
     private const int MostTags = 30;
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(700);
 
-    private readonly CancellationTokenSource _leaving = new();
+    private readonly Stay _stay = new();
+    private readonly PageWork _work = new();
+    private readonly PageWork _changing = new();
+    private readonly PageWork _following = new();
     private readonly Newest _list = new();
     private List<DocumentSummary> _documents = [];
     private IReadOnlyList<DocumentHit>? _hits;
     private (DocumentId Id, int Start, int End)? _reading;
     private DocumentSummary? _deleting;
-    private ApiProblem? _problem;
     private IReadOnlyList<Collection> _collections = [];
     private IReadOnlyList<string> _tags = [];
     private Collection? _collection;
@@ -28,7 +30,6 @@ public sealed partial class DocumentsPage
     private string? _cursor;
     private bool _loaded;
     private bool _ready;
-    private bool _polling;
 
     protected override async Task OnInitializedAsync()
     {
@@ -36,82 +37,71 @@ public sealed partial class DocumentsPage
             return;
         _ready = true;
         await LoadAsync();
+
+        // Nothing draws by itself until this method ends, and it ends with the page.
+        StateHasChanged();
+        await FollowAsync();
     }
 
-    public void Dispose()
-    {
-        _leaving.Cancel();
-        _leaving.Dispose();
-    }
+    public void Dispose() => _stay.Dispose();
 
-    private async Task LoadAsync()
+    private Task LoadAsync() => _work.LoadAsync(async () =>
     {
         var isNewest = _list.Begin();
-        await GuardAsync(async () =>
-        {
-            var page = await Api.GetAsync<Page<DocumentSummary>>(Listing(), _leaving.Token);
-            var collections = await Api.GetAsync<Page<Collection>>("api/collections?limit=100", _leaving.Token);
-            if (!isNewest())
-                return;
-            (_documents, _cursor, _collections) = ([.. page.Items], page.NextCursor, collections.Items);
-            _tags = [.. _tags.Concat(_documents.SelectMany(document => document.Tags)).Distinct(StringComparer.Ordinal).Order(StringComparer.CurrentCulture).Take(MostTags)];
-            _collection = _collections.FirstOrDefault(collection => collection.Id == _collection?.Id);
-        });
-        _loaded = true;
-        if (_polling)
+        var page = await Api.GetAsync<Page<DocumentSummary>>(Listing(), _stay.Leaving);
+        var collections = await Api.GetAllAsync<Collection>("api/collections", _stay.Leaving);
+        if (!isNewest())
             return;
+        (_documents, _cursor, _collections) = ([.. page.Items], page.NextCursor, collections);
+        _tags = [.. _tags.Concat(_documents.SelectMany(document => document.Tags)).Distinct(StringComparer.Ordinal).Order(StringComparer.CurrentCulture).Take(MostTags)];
+        _collection = _collections.FirstOrDefault(collection => collection.Id == _collection?.Id);
+        _loaded = true;
+    });
 
-        // Nothing draws by itself until the last document is read, and that may take minutes.
-        StateHasChanged();
-        await PollAsync();
-    }
-
-    /// <summary>Follows what is being ingested until everything has come to an end.</summary>
-    private async Task PollAsync()
+    /// <summary>Follows what is being ingested for as long as the page is shown; what fails of it is asked for again with the next tick.</summary>
+    private async Task FollowAsync()
     {
-        _polling = true;
         try
         {
             using var timer = new PeriodicTimer(Poll, Time);
-            while (_documents.Exists(document => IsWorking(document.Status)) && await timer.WaitForNextTickAsync(_leaving.Token))
+            while (await timer.WaitForNextTickAsync(_stay.Leaving))
             {
-                await GuardAsync(RefreshAsync);
+                if (!_documents.Exists(document => IsWorking(document.Status)))
+                    continue;
+                await _following.LoadAsync(RefreshAsync);
                 StateHasChanged();
             }
         }
-        catch (OperationCanceledException) when (_leaving.IsCancellationRequested)
+        catch (OperationCanceledException) when (_stay.IsOver)
         {
             // The page is gone.
         }
-
-        _polling = false;
     }
 
     private async Task RefreshAsync()
     {
         var isNewest = _list.Follow();
-        var page = await Api.GetAsync<Page<DocumentSummary>>(Listing(), _leaving.Token);
+        var page = await Api.GetAsync<Page<DocumentSummary>>(Listing(), _stay.Leaving);
         if (!isNewest())
             return;
         var shown = page.Items.Select(document => document.Id).ToHashSet();
         _documents = [.. page.Items, .. _documents.Skip(PageSize).Where(document => !shown.Contains(document.Id))];
-        _problem = null;
     }
 
-    private Task MoreAsync() => GuardAsync(async () =>
+    private Task MoreAsync() => _changing.RunAsync(async () =>
     {
         var isNewest = _list.Begin();
-        var page = await Api.GetAsync<Page<DocumentSummary>>(Listing() + "&cursor=" + Uri.EscapeDataString(_cursor ?? ""), _leaving.Token);
+        var page = await Api.GetAsync<Page<DocumentSummary>>(Listing() + "&cursor=" + Uri.EscapeDataString(_cursor ?? ""), _stay.Leaving);
         if (isNewest())
             (_documents, _cursor) = ([.. _documents, .. page.Items], page.NextCursor);
     });
 
     private Task SearchAsync() => string.IsNullOrWhiteSpace(_query)
         ? Task.FromResult(_hits = null)
-        : GuardAsync(async () =>
+        : _changing.RunAsync(async () =>
         {
             var found = await Api.SendAsync<DocumentSearchResponse>(
-                HttpMethod.Post, "api/documents/search", new DocumentSearchRequest { Query = _query.Trim(), TopK = 20, Explain = true }, null, _leaving.Token);
+                HttpMethod.Post, "api/documents/search", new DocumentSearchRequest { Query = _query.Trim(), TopK = 20, Explain = true }, null, _stay.Leaving);
             _hits = found.Items;
         });
 
@@ -145,8 +135,8 @@ public sealed partial class DocumentsPage
 
     private async Task CreateCollectionAsync(string name)
     {
-        await GuardAsync(async () =>
-            _collection = await Api.SendAsync<Collection>(HttpMethod.Post, "api/collections", new CreateCollectionRequest(name), null, _leaving.Token));
+        await _changing.RunAsync(async () =>
+            _collection = await Api.SendAsync<Collection>(HttpMethod.Post, "api/collections", new CreateCollectionRequest(name), null, _stay.Leaving));
         await LoadAsync();
     }
 
@@ -154,7 +144,7 @@ public sealed partial class DocumentsPage
     {
         if (_collection is not { } victim)
             return;
-        await GuardAsync(() => Api.SendAsync(HttpMethod.Delete, $"api/collections/{victim.Id}", null, _leaving.Token));
+        await _changing.RunAsync(() => Api.SendAsync(HttpMethod.Delete, $"api/collections/{victim.Id}", null, _stay.Leaving));
         (_collection, _sharing) = (null, false);
         await LoadAsync();
     }
@@ -164,19 +154,19 @@ public sealed partial class DocumentsPage
 
     private async Task CancelAsync(DocumentSummary document)
     {
-        await GuardAsync(() => Api.SendAsync(HttpMethod.Post, $"api/documents/{document.Id}/cancel", null, _leaving.Token));
+        await _changing.RunAsync(() => Api.SendAsync(HttpMethod.Post, $"api/documents/{document.Id}/cancel", null, _stay.Leaving));
         await LoadAsync();
     }
 
     private async Task TakeOutAsync(DocumentSummary document)
     {
-        await GuardAsync(() => Api.SendAsync(HttpMethod.Delete, $"api/collections/{_collection?.Id}/documents/{document.Id}", null, _leaving.Token));
+        await _changing.RunAsync(() => Api.SendAsync(HttpMethod.Delete, $"api/collections/{_collection?.Id}/documents/{document.Id}", null, _stay.Leaving));
         await LoadAsync();
     }
 
     private async Task RetryAsync(DocumentSummary document)
     {
-        await GuardAsync(() => Api.SendAsync(HttpMethod.Post, $"api/documents/{document.Id}/retry", null, _leaving.Token));
+        await _changing.RunAsync(() => Api.SendAsync(HttpMethod.Post, $"api/documents/{document.Id}/retry", null, _stay.Leaving));
         await LoadAsync();
     }
 
@@ -187,28 +177,12 @@ public sealed partial class DocumentsPage
         _deleting = null;
         if (_reading?.Id == victim.Id)
             _reading = null;
-        await GuardAsync(async () =>
+        await _changing.RunAsync(async () =>
         {
-            await Api.SendAsync(HttpMethod.Delete, $"api/documents/{victim.Id}", null, _leaving.Token);
+            await Api.SendAsync(HttpMethod.Delete, $"api/documents/{victim.Id}", null, _stay.Leaving);
             _list.Begin();
             _documents.RemoveAll(document => document.Id == victim.Id);
         });
-    }
-
-    private async Task GuardAsync(Func<Task> work)
-    {
-        try
-        {
-            await work();
-        }
-        catch (ApiException refusal)
-        {
-            _problem = refusal.Problem;
-        }
-        catch (OperationCanceledException) when (_leaving.IsCancellationRequested)
-        {
-            // The page is gone.
-        }
     }
 
     private static bool IsWorking(DocumentStatus status) => status is not (DocumentStatus.Ready or DocumentStatus.Failed);

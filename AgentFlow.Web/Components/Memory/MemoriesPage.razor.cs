@@ -8,21 +8,21 @@ namespace AgentFlow.Web.Components.Memory;
 /// <summary>What is remembered about the signed-in person: list, search with its reasons, add, change, forget, history.</summary>
 public sealed partial class MemoriesPage
 {
+    private readonly PageWork _work = new();
     private readonly Newest _list = new();
-    private List<MemoryItem> _memories = [];
+    private List<MemoryItem>? _memories;
     private IReadOnlyList<string>? _degraded;
     private string _tab = "all";
     private bool _superseded;
     private MemoryItem? _deleting;
     private MemoryItem? _open;
     private MemoryId? _editing;
-    private ApiProblem? _problem;
     private string _query = "";
     private string _new = "";
     private string _edited = "";
     private string? _cursor;
+    private bool _isSearch;
     private bool _searched;
-    private bool _loaded;
     private bool _ready;
 
     private static readonly (string Name, string Title)[] Tabs = [("all", "Remembered"), ("review", "Waiting for your word"), ("data", "Export and forget")];
@@ -50,26 +50,31 @@ public sealed partial class MemoriesPage
         return LoadAsync();
     }
 
-    private Task LoadAsync() => GuardAsync(async () =>
+    /// <summary>What was asked for last.</summary>
+    private Task AgainAsync() => _isSearch ? SearchAsync() : LoadAsync();
+
+    private Task LoadAsync() => _work.LoadAsync(async () =>
     {
+        _isSearch = false;
         var isNewest = _list.Begin();
         var page = await Api.GetAsync<Page<MemoryItem>>(Listing, CancellationToken.None);
         if (isNewest())
             (_memories, _cursor, _searched, _degraded) = ([.. page.Items], page.NextCursor, false, null);
     });
 
-    private Task MoreAsync() => GuardAsync(async () =>
+    private Task MoreAsync() => _work.RunAsync(async () =>
     {
         var isNewest = _list.Begin();
         var page = await Api.GetAsync<Page<MemoryItem>>(Listing + "&cursor=" + Uri.EscapeDataString(_cursor ?? ""), CancellationToken.None);
         if (!isNewest())
             return;
-        _memories.AddRange(page.Items);
+        _memories?.AddRange(page.Items);
         _cursor = page.NextCursor;
     });
 
-    private Task SearchAsync() => string.IsNullOrWhiteSpace(_query) ? LoadAsync() : GuardAsync(async () =>
+    private Task SearchAsync() => string.IsNullOrWhiteSpace(_query) ? LoadAsync() : _work.LoadAsync(async () =>
     {
+        _isSearch = true;
         var isNewest = _list.Begin();
         var found = await Api.SendAsync<SearchMemoriesResponse>(
             HttpMethod.Post, "api/memories/search", new { query = _query.Trim(), topK = 50, explain = true }, null, CancellationToken.None);
@@ -77,24 +82,26 @@ public sealed partial class MemoriesPage
             (_memories, _cursor, _searched, _degraded) = ([.. found.Items], null, true, found.Degraded);
     });
 
-    private Task AddAsync() => string.IsNullOrWhiteSpace(_new) ? Task.CompletedTask : GuardAsync(async () =>
+    private async Task AddAsync()
     {
-        await Api.SendAsync<AddMemoryResponse>(
-            HttpMethod.Post, "api/memories", new { text = _new.Trim(), infer = false }, Guid.CreateVersion7().ToString("N"), CancellationToken.None);
+        if (string.IsNullOrWhiteSpace(_new))
+            return;
+        var added = await _work.RunAsync(() => Api.SendAsync<AddMemoryResponse>(
+            HttpMethod.Post, "api/memories", new { text = _new.Trim(), infer = false }, Guid.CreateVersion7().ToString("N"), CancellationToken.None));
+        if (!added)
+            return;
         _new = "";
         await LoadAsync();
-    });
+    }
 
     private async Task SaveAsync()
     {
         if (_editing is not { } id)
             return;
-        await GuardAsync(async () =>
-        {
-            await Api.SendAsync(HttpMethod.Patch, $"api/memories/{id}", new MemoryPatch { Text = _edited.Trim() }, CancellationToken.None);
-            _editing = null;
-            await LoadAsync();
-        });
+        if (!await _work.RunAsync(() => Api.SendAsync(HttpMethod.Patch, $"api/memories/{id}", new MemoryPatch { Text = _edited.Trim() }, CancellationToken.None)))
+            return;
+        _editing = null;
+        await LoadAsync();
     }
 
     private async Task DeleteAsync()
@@ -102,29 +109,14 @@ public sealed partial class MemoriesPage
         if (_deleting is not { } victim)
             return;
         _deleting = null;
-        await GuardAsync(async () =>
+        await _work.RunAsync(async () =>
         {
             await Api.SendAsync(HttpMethod.Delete, $"api/memories/{victim.Id}", null, CancellationToken.None);
             _list.Begin();
-            _memories.RemoveAll(memory => memory.Id == victim.Id);
+            _memories?.RemoveAll(memory => memory.Id == victim.Id);
             if (_open?.Id == victim.Id)
                 _open = null;
         });
-    }
-
-    private async Task GuardAsync(Func<Task> work)
-    {
-        try
-        {
-            _problem = null;
-            await work();
-        }
-        catch (ApiException refusal)
-        {
-            _problem = refusal.Problem;
-        }
-
-        _loaded = true;
     }
 
     private string ScopeOf(MemoryItem memory) => memory switch
