@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net.WebSockets;
 using System.Text.Json;
 using AgentFlow.ApiService.Chat;
@@ -78,12 +79,12 @@ internal sealed partial class SocketLink(WebSocket socket, TimeProvider time, IL
             }
             catch (ProblemException problem)
             {
-                await SendAsync(new ErrorFrame { Ref = reference, Status = problem.Status, Code = problem.Code, Detail = problem.Message }, ct);
+                await SendAsync(new ErrorFrame { Ref = reference, Status = problem.Status, Code = problem.Code, Detail = problem.Message, TraceId = Activity.Current?.TraceId.ToString() }, ct);
             }
             catch (Exception error) when (error is JsonException or NotSupportedException)
             {
                 await SendAsync(
-                    new ErrorFrame { Status = StatusCodes.Status400BadRequest, Code = "invalid_frame", Detail = "The frame is not one of message, cancel, context.add, approval and ping." }, ct);
+                    new ErrorFrame { Status = StatusCodes.Status400BadRequest, Code = "invalid_frame", Detail = "The frame is not one of message, cancel, context.add, approval and ping.", TraceId = Activity.Current?.TraceId.ToString() }, ct);
             }
         }
     }

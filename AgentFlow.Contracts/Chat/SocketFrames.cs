@@ -130,6 +130,9 @@ public sealed record ErrorFrame : ServerFrame
     public required string Code { get; init; }
 
     public required string Detail { get; init; }
+
+    /// <summary>Of the connection, to find it in logs and traces.</summary>
+    public string? TraceId { get; init; }
 }
 
 /// <summary>

@@ -137,7 +137,7 @@ internal sealed class RoomSession(ApiClient api, TimeProvider time) : IDisposabl
     {
         if (frame is ErrorFrame error)
         {
-            Problem = new ApiProblem(error.Status, error.Code, error.Detail);
+            Problem = new ApiProblem(error.Status, error.Code, error.Detail, error.TraceId);
             _unconfirmed.RemoveAll(said => said.Frame.Ref == error.Ref);
         }
         else

@@ -361,6 +361,17 @@
       item.classList.add("bad");
       note.textContent = refused?.error ?? answer?.detail ?? say(passes(outcome) ? "The connection broke. Try again." : "This file could not be uploaded.");
       bar.remove();
+      if (answer?.traceId) {
+        const trace = document.createElement("span"), id = document.createElement("code"), button = document.createElement("button");
+        trace.className = "trace";
+        id.textContent = answer.traceId;
+        button.type = "button";
+        button.className = "link-button";
+        button.dataset.copy = answer.traceId;
+        button.textContent = say("Copy");
+        trace.append(say("Trace") + " ", id, " ", button);
+        item.append(trace);
+      }
     } else if (place === "chat") {
       note.textContent = say("added to your documents");
       bar.remove();

@@ -52,6 +52,7 @@ public sealed class ChatSocketTests(ApiHost host) : IClassFixture<ApiHost>
         await SendAsync(socket, """{"type":"ping"}""");
 
         Assert.Equal(("error", status, code), (error.GetProperty("type").GetString(), error.GetProperty("status").GetInt32(), error.GetProperty("code").GetString()));
+        Assert.Equal(32, error.GetProperty("traceId").GetString()!.Length);
         Assert.Equal("pong", (await ReadAsync(socket)).GetProperty("type").GetString());
     }
 
