@@ -47,7 +47,7 @@ internal sealed class AgentLoop(
         }
 
         await writer.EmitAsync(turn.Usage, ct);
-        learner.Queue(run, writer, turn.Model.IsOffline);
+        learner.Queue(run, writer, turn.Model.IsOffline, turn.LearnsByRules);
         Telemetry.InvokeAgentDuration.Record(time.GetElapsedTime(startedAt).TotalSeconds, new TagList { { Telemetry.Tags.AgentName, run.Agent.Slug } });
     }
 

@@ -45,6 +45,7 @@ internal static class AgentRegistration
         services.AddSingleton<AgentStore>();
         services.AddSingleton<AgentLoop>();
         services.AddSingleton<AgentRun>(provider => provider.GetRequiredService<AgentLoop>().RunAsync);
+        services.AddSingleton<BeginRecall>(provider => provider.GetRequiredService<Recall>().RunAsync);
         services.AddSingleton<ChooseAgent>(provider => provider.GetRequiredService<AgentCatalog>().ChooseAsync);
         return services.AddHostedService<AgentStart>();
     }

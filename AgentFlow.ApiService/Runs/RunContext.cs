@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using AgentFlow.ApiService.Agents;
+using AgentFlow.ApiService.Context;
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Chat;
 
@@ -58,6 +59,10 @@ internal sealed record RunContext
     /// <summary>Set for a run that waited for a person when its process ended: the agent goes on from here.</summary>
     public JsonElement? Checkpoint { get; init; }
 
+    /// <summary>Begun while the run was being written; null for a run that waited, or goes on in another process.</summary>
+    [JsonIgnore]
+    public Task<Recalled>? Recalling { get; init; }
+
     /// <summary>False for a request that brought its whole history along and whose messages are not stored.</summary>
     public bool IsKept { get; init; } = true;
 }
@@ -73,6 +78,9 @@ internal sealed record PastTurn(ChatRole Role, string Content, string? SelectedT
 /// <see cref="RunInterruptedException"/>; every other exception becomes <c>run.failed</c> with code <c>internal</c> and one Error log.
 /// </summary>
 internal delegate Task AgentRun(RunContext run, RunWriter writer, CancellationToken ct);
+
+/// <summary>Only reads, so it may begin before the run is committed, and be for nothing if it never is.</summary>
+internal delegate Task<Recalled> BeginRecall(RunContext run, CancellationToken ct);
 
 /// <summary>
 /// Finds the agent (null: the owner's default) and checks the model (null: the agent's first). Refuses by throwing

@@ -10,10 +10,11 @@ namespace AgentFlow.ApiService.Runs;
 
 /// <summary>
 /// Turns a request into a run: one read for what exists (nothing, for a new conversation), one transaction for conversation,
-/// message, run and first event, then the executor has it. What is refused leaves nothing behind.
+/// message, run and first event, then the executor has it; the recall, which only reads, goes beside that transaction. What is refused leaves nothing behind.
 /// </summary>
 internal sealed class RunStarter(
-    RunCreation creation, ChooseAgent choose, RunExecutor executor, RunControl control, LocalRuns local, IOptions<RunsOptions> options, TimeProvider time)
+    RunCreation creation, ChooseAgent choose, RunExecutor executor, RunControl control, LocalRuns local, IOptions<RunsOptions> options, TimeProvider time,
+    BeginRecall? recall = null)
 {
     /// <summary>Another request may win the conversation between the read and the write; then the read is repeated.</summary>
     private const int MaxAttempts = 5;
@@ -85,10 +86,30 @@ internal sealed class RunStarter(
             ? new RunQueued { RunId = context.RunId, Seq = 1, At = time.GetUtcNow(), Ahead = plan.Ahead }
             : new RunStarted { RunId = context.RunId, Seq = 1, At = time.GetUtcNow(), ConversationId = context.ConversationId, MessageId = context.MessageId, Agent = context.Agent.Slug, Model = context.Model };
         var stored = StoredEvent.From(first);
-        await creation.WriteAsync(request, plan, stored, local.HostId, ct);
         var run = new RunHandle(context.RunId, context.OwnerId, context.ConversationId, fence: 1, lastSeq: 0) { LastSeq = 1 };
+
+        // The statements are on their way before the recall computes anything.
+        var writing = WriteAsync(request, plan, stored, run, ct);
+        if (!plan.IsQueued)
+            context = context with { Recalling = recall?.Invoke(context, run.Stopping) };
+        await writing;
         run.Tail.Publish([stored]);
         executor.Start(new(run, context, plan.IsQueued, Activity.Current?.Context ?? default));
         return new(context.RunId, context.ConversationId, run, IsReplay: false);
+    }
+
+    /// <summary>What was begun for a run that can not be written is stopped.</summary>
+    private async Task WriteAsync(RunRequest request, RunPlan plan, StoredEvent first, RunHandle run, CancellationToken ct)
+    {
+        try
+        {
+            await creation.WriteAsync(request, plan, first, local.HostId, ct);
+        }
+        catch
+        {
+            run.Stop(StopReason.Lost);
+            run.Dispose();
+            throw;
+        }
     }
 }
