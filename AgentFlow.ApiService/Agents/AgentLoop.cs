@@ -55,7 +55,7 @@ internal sealed class AgentLoop(
     {
         var model = models.Open(run.Agent, run.Model);
         var noting = learner.NoteAsync(run, model.IsOffline, ct);
-        var recalled = await recall.RunAsync(run, ct);
+        var recalled = await (run.Recalling ?? recall.RunAsync(run, ct));
         await writer.EmitAsync(recalled.ToEvent(), ct);
         var noted = await noting;
         if (noted.Count > 0)

@@ -52,6 +52,9 @@ internal sealed class Turn
 
     public ToolSession Tools { get; }
 
+    /// <summary>See <see cref="Recalled.LearnsByRules"/>.</summary>
+    public bool LearnsByRules => _recalled.LearnsByRules;
+
     /// <summary>The calls that the last answer asks for.</summary>
     public IReadOnlyList<FunctionCallContent> PendingCalls => _pending;
 

@@ -17,7 +17,8 @@ internal sealed record MemorySubjects(OwnerId Owner, string Agent, ConversationI
 }
 
 /// <param name="Degraded">What the memory service could not ask; null when everything answered.</param>
-internal sealed record MemorySearchResult(IReadOnlyList<RecalledMemory> Items, IReadOnlyList<string>? Degraded);
+/// <param name="LearnsByRules">It takes facts out by rules, without a model.</param>
+internal sealed record MemorySearchResult(IReadOnlyList<RecalledMemory> Items, IReadOnlyList<string>? Degraded, bool LearnsByRules = false);
 
 /// <summary>Speaks with the MemoryService for one owner at a time, by a token of one minute. Failures are <see cref="HttpRequestException"/>.</summary>
 internal sealed class MemoryClient(HttpClient http, InternalTokens tokens)
@@ -29,9 +30,13 @@ internal sealed class MemoryClient(HttpClient http, InternalTokens tokens)
     public async Task<MemorySearchResult> SearchAsync(MemorySubjects subjects, string query, int topK, CancellationToken ct)
     {
         var body = new SearchMemoriesRequest { Query = query, Filter = Filter(subjects), TopK = topK };
-        var found = await SendAsync<SearchMemoriesResponse>(HttpMethod.Post, "/api/memories/search", subjects.Owner, ReadScope, body, ct);
+        using var request = Request(HttpMethod.Post, "/api/memories/search", subjects.Owner, ReadScope, body);
+        using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, ct);
+        var found = await ReadAsync<SearchMemoriesResponse>(response, ct);
         return new(
-            [.. found.Items.Select(m => new RecalledMemory(m.Id, m.Text, ScopeOf(m, subjects), Math.Clamp(m.Score ?? 0, 0, 1)))], found.Degraded);
+            [.. found.Items.Select(m => new RecalledMemory(m.Id, m.Text, ScopeOf(m, subjects), Math.Clamp(m.Score ?? 0, 0, 1)))],
+            found.Degraded,
+            response.Headers.TryGetValues(ExtractionHeader.Name, out var how) && how.Contains(ExtractionHeader.Rules, StringComparer.Ordinal));
     }
 
     public Task<AddMemoryResponse> AddAsync(OwnerId owner, AddMemoryRequest request, CancellationToken ct) =>
@@ -67,6 +72,11 @@ internal sealed class MemoryClient(HttpClient http, InternalTokens tokens)
     {
         using var request = Request(method, path, owner, scopes, body);
         using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, ct);
+        return await ReadAsync<T>(response, ct);
+    }
+
+    private static async Task<T> ReadAsync<T>(HttpResponseMessage response, CancellationToken ct)
+    {
         response.EnsureSuccessStatusCode();
         await using var content = await response.Content.ReadAsStreamAsync(ct);
         return await JsonSerializer.DeserializeAsync<T>(content, ContractJson.Lenient, ct)

@@ -27,6 +27,9 @@ internal sealed record Recalled(IReadOnlyList<RecalledMemory> Memories, IReadOnl
 {
     public static readonly Recalled Nothing = new([], [], [], TimeSpan.Zero);
 
+    /// <summary>The memory service said so; false where it was not asked or did not answer.</summary>
+    public bool LearnsByRules { get; init; }
+
     public ContextRecalled ToEvent() => new()
     {
         Memories = Memories,
@@ -58,15 +61,16 @@ internal sealed partial class Recall(
         Telemetry.RecallDuration.Record(elapsed.TotalSeconds);
         foreach (var source in degraded.Distinct(StringComparer.Ordinal))
             Telemetry.RecallDegraded.Add(1, new KeyValuePair<string, object?>(Telemetry.Tags.Source, source));
-        Telemetry.RecallHits.Record((await fromMemory).Count, new KeyValuePair<string, object?>(Telemetry.Tags.Source, "memory"));
+        var memory = await fromMemory;
+        Telemetry.RecallHits.Record(memory.Items.Count, new KeyValuePair<string, object?>(Telemetry.Tags.Source, "memory"));
         Telemetry.RecallHits.Record((await fromDocuments).Count, new KeyValuePair<string, object?>(Telemetry.Tags.Source, "documents"));
-        return new Recalled(await fromMemory, await fromDocuments, [.. degraded.Order(StringComparer.Ordinal)], elapsed);
+        return new Recalled(memory.Items, await fromDocuments, [.. degraded.Order(StringComparer.Ordinal)], elapsed) { LearnsByRules = memory.LearnsByRules };
     }
 
-    private async Task<IReadOnlyList<RecalledMemory>> MemoriesAsync(RunContext run, List<string> degraded, CancellationToken caller, CancellationToken ct)
+    private async Task<MemorySearchResult> MemoriesAsync(RunContext run, List<string> degraded, CancellationToken caller, CancellationToken ct)
     {
         if (!run.Agent.Memory.Recall)
-            return [];
+            return new([], null);
         using var span = Telemetry.Source.StartActivity(Telemetry.Operations.SearchMemory, ActivityKind.Client);
         span?.SetTag(Telemetry.Tags.Operation, Telemetry.Operations.SearchMemory);
         try
@@ -75,13 +79,13 @@ internal sealed partial class Recall(
             span?.SetTag(Telemetry.Tags.MemoryCount, found.Items.Count);
             if (found.Degraded is { Count: > 0 } parts)
                 AddDegraded(degraded, "memory", $"its {string.Join(", ", parts)} did not answer");
-            return found.Items;
+            return found;
         }
         catch (Exception e) when (IsSourceFailure(e, caller))
         {
             span?.SetStatus(ActivityStatusCode.Error);
             AddDegraded(degraded, "memory", e.Message);
-            return [];
+            return new([], null);
         }
     }
 

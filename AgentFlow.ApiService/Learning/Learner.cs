@@ -45,10 +45,12 @@ internal sealed partial class Learner(MemoryClient memories, DurableQueue queue,
     }
 
     /// <summary>Queues the turn for learning, where a provider's model answered: with the run's end, if that is its completion.</summary>
-    public void Queue(RunContext run, RunWriter writer, bool isOffline)
+    /// <param name="isOffline">The built-in model answered.</param>
+    /// <param name="byRules">The memory service's rules find only what <see cref="Statements.MayTellSomething"/>: other turns are not queued.</param>
+    public void Queue(RunContext run, RunWriter writer, bool isOffline, bool byRules)
     {
         var answer = writer.Text;
-        if (isOffline || !Learns(run) || answer.Length == 0)
+        if (isOffline || !Learns(run) || answer.Length == 0 || (byRules && !Statements.MayTellSomething(run.Question)))
             return;
         var task = TaskFor(run, answer);
         writer.CommitWithEnd(batch => queue.EnqueueIf(

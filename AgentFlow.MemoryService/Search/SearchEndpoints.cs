@@ -18,8 +18,10 @@ internal static class SearchEndpoints
     }
 
     private static async Task<Ok<SearchMemoriesResponse>> SearchAsync(
-        SearchMemoriesRequest request, MemoryCaller caller, MemorySearch search, PastSearch past, CancellationToken ct)
+        SearchMemoriesRequest request, MemoryCaller caller, MemorySearch search, PastSearch past, ModelExtraction model, HttpResponse response, CancellationToken ct)
     {
+        if (!model.IsConfigured)
+            response.Headers[ExtractionHeader.Name] = ExtractionHeader.Rules;
         var query = MemorySearch.Check(caller, request);
         var findings = query.KnownAt is { } knownAt
             ? await past.FindAsync(caller.OwnerId, query, knownAt, ct)

@@ -5,6 +5,7 @@ namespace AgentFlow.ApiService.Models.Extractive;
 /// <summary>Reads first-person English just far enough to know what is meant for the memory and to say it back. Pure.</summary>
 internal static partial class Statements
 {
+    // The limits of time are long because they count the waiting of a busy machine as well; the patterns are linear.
     private const RegexOptions Options = RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture | RegexOptions.IgnoreCase;
 
     /// <summary>Whether the memory service should look at a message: it may state something about its author. Cheap, errs towards yes.</summary>
@@ -37,18 +38,18 @@ internal static partial class Statements
         return flipped.Length == 0 ? flipped : char.ToUpperInvariant(flipped[0]) + flipped[1..];
     }
 
-    [GeneratedRegex(@"\b(i|i'm|i’m|my|me|remember|note|don't forget|keep in mind)\b", Options, 100)]
+    [GeneratedRegex(@"\b(i|my|me|remember|note|forget|keep in mind|memori[sz]e)\b", Options, 10_000)]
     private static partial Regex TellingPattern();
 
-    [GeneratedRegex(@"^\W*(please )?(what|who|whom|whose|when|where|why|how|which|is|are|was|were|do|does|did|can|could|will|would|should|tell me|show me|explain|list|find|summari[sz]e|describe|give me|compare)\b", Options, 100)]
+    [GeneratedRegex(@"^\W*(please )?(what|who|whom|whose|when|where|why|how|which|is|are|was|were|do|does|did|can|could|will|would|should|tell me|show me|explain|list|find|summari[sz]e|describe|give me|compare)\b", Options, 10_000)]
     private static partial Regex AskingPattern();
 
-    [GeneratedRegex(@"\b(i|my|me|mine|myself|i'm)\b", Options, 100)]
+    [GeneratedRegex(@"\b(i|my|me|mine|myself|i'm)\b", Options, 10_000)]
     private static partial Regex AuthorPattern();
 
-    [GeneratedRegex(@"\b(like|likes|love|loves|enjoy|enjoys|prefer|prefers|preference|preferences|favou?rite|favou?rites|rather)\b", Options, 100)]
+    [GeneratedRegex(@"\b(like|likes|love|loves|enjoy|enjoys|prefer|prefers|preference|preferences|favou?rite|favou?rites|rather)\b", Options, 10_000)]
     private static partial Regex LikingPattern();
 
-    [GeneratedRegex(@"\b(i am|i'm|i was|i've|i'd|i'll|i|me|my|mine|myself)\b", Options, 100)]
+    [GeneratedRegex(@"\b(i am|i'm|i was|i've|i'd|i'll|i|me|my|mine|myself)\b", Options, 10_000)]
     private static partial Regex PersonPattern();
 }

@@ -208,6 +208,18 @@ public sealed class ProviderTurnTests(ProviderTurns shared) : IClassFixture<Prov
     }
 
     [Fact]
+    public async Task An_agent_that_takes_longer_than_its_seconds_is_stopped()
+    {
+        await using var turns = await StartAsync(withProvider: true, ""","limits":{"seconds":1}""");
+        turns.Provider.Enqueue(Script.SayThenStall("Half"));
+
+        using var response = await turns.User.Client.PostAsJsonAsync("/api/v1/chat/query", new QueryRequest { Question = "Hi?" }, ContractJson.Options, Limit);
+
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, response.StatusCode);
+        Assert.Equal("time_limit", (await response.Content.ReadFromJsonAsync<JsonElement>(Limit)).GetProperty("code").GetString());
+    }
+
+    [Fact]
     public async Task What_was_said_is_learnt_after_the_answer()
     {
         _turns.Provider.Enqueue(Script.Say("Nice to meet you."));
@@ -219,6 +231,19 @@ public sealed class ProviderTurnTests(ProviderTurns shared) : IClassFixture<Prov
 
         Assert.Contains(Assert.Single(events.OfType<ContextRecalled>()).Memories, m => m.Text.Contains("Lisbon", StringComparison.Ordinal) && m.Scope == "user");
         Assert.Contains("(user)", _turns.Provider.Requests[^1].LastMessage, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_turn_in_which_the_rules_find_nothing_is_not_queued_for_learning()
+    {
+        _turns.Provider.Enqueue(Script.Say("Herring."), Script.Say("Hello."));
+
+        var nothing = await _turns.AskAsync("What was sold in the port?");
+        var something = await _turns.AskAsync("My name is Alice.");
+
+        // Both tasks would have been written with the runs' ends.
+        Assert.Equal(0, await _turns.CountAsync($"select count(*) from tasks where kind = 'learn' and dedup_key = '{nothing[^1].RunId}'"));
+        Assert.Equal(1, await _turns.CountAsync($"select count(*) from tasks where kind = 'learn' and dedup_key = '{something[^1].RunId}'"));
     }
 
     [Theory]
