@@ -32,6 +32,9 @@ internal sealed class ConversationSession(ApiClient api, RunStream stream, TimeP
 
     public ApiProblem? Problem { get; private set; }
 
+    /// <summary>What is read of the conversation; repeated by itself while the API is away.</summary>
+    public PageWork Loading { get; private set; } = new();
+
     /// <summary>Shows another conversation, or an empty page for null, and attaches to its run if one is going on.</summary>
     public async Task OpenAsync(ConversationId? id)
     {
@@ -40,6 +43,7 @@ internal sealed class ConversationSession(ApiClient api, RunStream stream, TimeP
         _leaving = new CancellationTokenSource();
         var leaving = _leaving.Token;
         (State, Problem, IsBusy, IsLoading, IsConnected) = (ConversationState.Empty with { Id = id }, null, false, id is not null, true);
+        Loading = new PageWork();
         Tell();
         if (id is { } known)
             await GuardAsync(() => LoadAsync(known, leaving), leaving);
@@ -134,9 +138,15 @@ internal sealed class ConversationSession(ApiClient api, RunStream stream, TimeP
 
     private async Task LoadAsync(ConversationId id, CancellationToken leaving)
     {
-        // Asked before the history: an answer that ends between the two is in the history then, and otherwise in neither.
-        var active = await ActiveRunAsync(id, leaving);
-        State = ConversationState.FromHistory(id, await HistoryAsync(id, leaving));
+        RunId? active = null;
+        await PatientlyAsync(
+            async () =>
+            {
+                // Asked before the history: an answer that ends between the two is in the history then, and otherwise in neither.
+                active = await ActiveRunAsync(id, leaving);
+                State = ConversationState.FromHistory(id, await HistoryAsync(id, leaving));
+            },
+            leaving);
         IsLoading = false;
         Tell();
         if (active is not { } run)
@@ -179,8 +189,32 @@ internal sealed class ConversationSession(ApiClient api, RunStream stream, TimeP
     {
         if (State.Id is not { } id)
             return;
-        var end = await api.GetAsync<Page<HistoryMessage>>($"api/chat/{id}/history?order=desc&limit={SettledMessages}", leaving);
-        State = end.NextCursor is null ? State.Refresh(end.Items) : State.RefreshEnd(end.Items) ?? State.Refresh(await HistoryAsync(id, leaving));
+        await PatientlyAsync(
+            async () =>
+            {
+                var end = await api.GetAsync<Page<HistoryMessage>>($"api/chat/{id}/history?order=desc&limit={SettledMessages}", leaving);
+                State = end.NextCursor is null ? State.Refresh(end.Items) : State.RefreshEnd(end.Items) ?? State.Refresh(await HistoryAsync(id, leaving));
+            },
+            leaving);
+    }
+
+    /// <summary>Reads until the API gives it, telling while it does not.</summary>
+    /// <exception cref="ApiException">It was refused for a reason that waiting does not cure.</exception>
+    private async Task PatientlyAsync(Func<Task> read, CancellationToken leaving)
+    {
+        var loading = Loading;
+        async Task TryAsync()
+        {
+            await loading.LoadAsync(read);
+            Tell();
+        }
+
+        await TryAsync();
+        await loading.HealAsync(TryAsync, time, leaving);
+        if (loading.Problem is not { } refused)
+            return;
+        loading.Dismiss();
+        throw new ApiException(refused);
     }
 
     private void Apply(RunEvent evt)

@@ -2,6 +2,7 @@ using System.Text.Json;
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Chat;
 using AgentFlow.Contracts.Runs;
+using AgentFlow.Tests.Support;
 using AgentFlow.Tests.Web.Api;
 using AgentFlow.Web.Api;
 using AgentFlow.Web.State;
@@ -36,10 +37,41 @@ public sealed class ConversationSessionTests
         Assert.Equal(RunStatus.Completed, session.State.Branch()[^1].Status);
     }
 
-    private static ConversationSession Session(ServiceProvider clients)
+    [Theory]
+    [InlineData(StatusCodes.Status503ServiceUnavailable)]
+    [InlineData(StatusCodes.Status502BadGateway)]
+    public async Task A_conversation_is_read_as_soon_as_the_API_is_back(int status)
+    {
+        var server = new EndingServer(endsAfter: 2) { Refusals = new([status, null, status, status, null, null, null, status]) };
+        await using var app = await server.StartAsync();
+        await using var clients = StandInApi.ClientOf(app);
+        var clock = new HurriedClock();
+        using var session = Session(clients, clock);
+        var told = false;
+        session.Changed += () => told |= session is { IsLoading: true, Loading: { IsWaiting: true, Problem: not null } };
+        await session.OpenAsync(server.Id);
+
+        Assert.True(told);
+        Assert.Null(session.Problem ?? session.Loading.Problem);
+        Assert.Equal(["How long?", "Six weeks."], session.State.Branch().Select(message => message.Text));
+    }
+
+    [Fact]
+    public async Task A_conversation_that_is_refused_is_not_asked_for_again()
+    {
+        var server = new EndingServer(endsAfter: 0) { Refusals = new([StatusCodes.Status404NotFound]) };
+        await using var app = await server.StartAsync();
+        await using var clients = StandInApi.ClientOf(app);
+        using var session = Session(clients);
+        await session.OpenAsync(server.Id);
+
+        Assert.Equal((StatusCodes.Status404NotFound, null, false), (session.Problem?.Status, session.Loading.Problem, session.IsLoading));
+    }
+
+    private static ConversationSession Session(ServiceProvider clients, TimeProvider? time = null)
     {
         var scope = clients.CreateScope().ServiceProvider;
-        return new ConversationSession(scope.GetRequiredService<ApiClient>(), scope.GetRequiredService<RunStream>(), TimeProvider.System);
+        return new ConversationSession(scope.GetRequiredService<ApiClient>(), scope.GetRequiredService<RunStream>(), time ?? TimeProvider.System);
     }
 
     /// <summary>One question whose answer ends after that many requests were answered; as the API, it has the answer in the history only then.</summary>
@@ -52,9 +84,19 @@ public sealed class ConversationSessionTests
 
         public ConversationId Id { get; } = ConversationId.New();
 
+        /// <summary>How it answers its first requests; null: as it should.</summary>
+        public Queue<int?> Refusals { get; init; } = new();
+
         public async Task<WebApplication> StartAsync()
         {
             var app = StandInApi.Create();
+            app.Use(async (context, next) =>
+            {
+                if (Refusals.TryDequeue(out var refusal) && refusal is { } status)
+                    context.Response.StatusCode = status;
+                else
+                    await next(context);
+            });
             app.MapGet("/api/chat/{id}", context => WriteAsync(context, Conversation(HasEnded())));
             app.MapGet("/api/chat/{id}/history", context => WriteAsync(context, new Page<HistoryMessage>(History(HasEnded()))));
             app.MapGet("/api/runs/{id}/events", EventsAsync);
