@@ -13,7 +13,7 @@ internal sealed class ConversationSession(ApiClient api, RunStream stream, TimeP
 {
     private const int HistoryPage = 200;
     private const int SettledMessages = 20;
-    private CancellationTokenSource _leaving = new();
+    private Stay _stay = new();
 
 #pragma warning disable MA0046 // A page that is told to draw needs neither sender nor arguments.
     public event Action? Changed;
@@ -38,10 +38,9 @@ internal sealed class ConversationSession(ApiClient api, RunStream stream, TimeP
     /// <summary>Shows another conversation, or an empty page for null, and attaches to its run if one is going on.</summary>
     public async Task OpenAsync(ConversationId? id)
     {
-        await _leaving.CancelAsync();
-        _leaving.Dispose();
-        _leaving = new CancellationTokenSource();
-        var leaving = _leaving.Token;
+        _stay.Dispose();
+        _stay = new Stay();
+        var leaving = _stay.Leaving;
         (State, Problem, IsBusy, IsLoading, IsConnected) = (ConversationState.Empty with { Id = id }, null, false, id is not null, true);
         Loading = new PageWork();
         Tell();
@@ -57,7 +56,7 @@ internal sealed class ConversationSession(ApiClient api, RunStream stream, TimeP
     public async Task<bool> AskAsync(ChatRequest request, MessageId? parent)
     {
         var local = MessageId.New();
-        var leaving = _leaving.Token;
+        var leaving = _stay.Leaving;
         var accepted = false;
         State = State.Ask(request.Message ?? "", request.SelectedText, local, parent, time.GetUtcNow());
         (IsBusy, Problem) = (true, null);
@@ -85,19 +84,19 @@ internal sealed class ConversationSession(ApiClient api, RunStream stream, TimeP
         Tell();
         var path = State.ActiveRun is { } run ? $"api/runs/{run}/cancel" : State.Id is { } id ? $"api/chat/{id}/cancel" : null;
         if (path is not null)
-            await GuardAsync(() => api.SendAsync(HttpMethod.Post, path, null, _leaving.Token), _leaving.Token);
+            await GuardAsync(() => api.SendAsync(HttpMethod.Post, path, null, _stay.Leaving), _stay.Leaving);
     }
 
     public async Task DecideAsync(RunId run, string callId, string decision, System.Text.Json.JsonElement? arguments) => await GuardAsync(
-        () => api.SendAsync(HttpMethod.Post, $"api/runs/{run}/approvals/{Uri.EscapeDataString(callId)}", new { decision, arguments }, _leaving.Token),
-        _leaving.Token);
+        () => api.SendAsync(HttpMethod.Post, $"api/runs/{run}/approvals/{Uri.EscapeDataString(callId)}", new { decision, arguments }, _stay.Leaving),
+        _stay.Leaving);
 
     /// <summary>Reads from the run's log how an answer came about: the history keeps its calls of tools alone. The log is kept for some time only.</summary>
     public async Task ExplainAsync(MessageId id)
     {
         if (State.Messages.Find(message => message.Id == id) is not { Role: ChatRole.Assistant, IsRunning: false, Agent: null, RunId: { } run } answer)
             return;
-        var leaving = _leaving.Token;
+        var leaving = _stay.Leaving;
         await GuardAsync(
             async () =>
             {
@@ -130,11 +129,7 @@ internal sealed class ConversationSession(ApiClient api, RunStream stream, TimeP
         Tell();
     }
 
-    public void Dispose()
-    {
-        _leaving.Cancel();
-        _leaving.Dispose();
-    }
+    public void Dispose() => _stay.Dispose();
 
     private async Task LoadAsync(ConversationId id, CancellationToken leaving)
     {
@@ -245,11 +240,11 @@ internal sealed class ConversationSession(ApiClient api, RunStream stream, TimeP
         {
             await work();
         }
-        catch (OperationCanceledException) when (leaving.IsCancellationRequested)
+        catch (Exception late) when (late is OperationCanceledException or ApiException && leaving.IsCancellationRequested)
         {
             // The page shows something else by now.
         }
-        catch (ApiException refusal) when (!leaving.IsCancellationRequested)
+        catch (ApiException refusal)
         {
             Problem = refusal.Problem;
             IsLoading = false;
