@@ -35,7 +35,6 @@ internal sealed class RunEventStream(
         catch (OperationCanceledException) when (stopping.IsCancellationRequested)
         {
             // Another process executes the run: the client resumes at its next replica.
-            await LeaveAsync(httpContext.Response, aborted);
         }
         finally
         {

@@ -261,12 +261,14 @@ internal sealed class RollingSoak(TwoReplicas replicas, RollingPlan plan) : IDis
                 if (!response.IsSuccessStatusCode)
                     return $"{(int)response.StatusCode} {await response.Content.ReadAsStringAsync(ct)}";
                 using var reader = new StreamReader(await response.Content.ReadAsStreamAsync(ct));
-                var id = "";
+                var (id, type) = ("", "");
                 while (await reader.ReadLineAsync(ct) is { } line)
                 {
                     if (line.StartsWith("id: ", StringComparison.Ordinal))
                         id = line[4..];
-                    else if (line.StartsWith("data: ", StringComparison.Ordinal))
+                    else if (line.StartsWith("event: ", StringComparison.Ordinal))
+                        type = line[7..];
+                    else if (line.StartsWith("data: ", StringComparison.Ordinal) && type != "stream.resume")
                         received.Add((id, line[6..]));
                 }
 
