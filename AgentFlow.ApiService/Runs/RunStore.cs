@@ -98,14 +98,14 @@ internal sealed class RunStore(Database database)
         with taken as (
             update run_additions a set is_taken = true from runs r
             where a.run_id = any($2::uuid[]) and not a.is_taken and r.id = a.run_id and r.host_id = $1
-            returning a.id, a.run_id, a.context::text
+            returning a.position, a.run_id, a.context::text
         )
-        select run_id, context from taken order by id
+        select run_id, context from taken order by position
         """;
 
     private const string TakeAllContext = """
-        with taken as (update run_additions set is_taken = true where run_id = $1 returning id, context::text)
-        select context from taken order by id
+        with taken as (update run_additions set is_taken = true where run_id = $1 returning position, context::text)
+        select context from taken order by position
         """;
 
     private const string ExpireLogs = """
