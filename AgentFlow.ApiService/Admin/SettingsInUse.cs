@@ -39,9 +39,9 @@ internal static partial class SettingsInUse
     private static bool IsPlain(string value) =>
         bool.TryParse(value, out _) || long.TryParse(value, NumberStyles.Integer, CultureInfo.InvariantCulture, out _) || TimeSpan.TryParse(value, CultureInfo.InvariantCulture, out _);
 
-    [GeneratedRegex("key|secret|token|password|credential|connectionstrings|headers|_url$|authorization", RegexOptions.IgnoreCase | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 100)]
+    [GeneratedRegex("key|secret|token|password|credential|connectionstrings|headers|_url$|authorization", RegexOptions.IgnoreCase | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex SecretKey();
 
-    [GeneratedRegex("(?=.*[0-9])(?=.*[a-zA-Z])[A-Za-z0-9+/_-]{24,}", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 100)]
+    [GeneratedRegex("(?=.*[0-9])(?=.*[a-zA-Z])[A-Za-z0-9+/_-]{24,}", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex RandomText();
 }

@@ -57,6 +57,6 @@ internal static partial class AgentRules
         }
     }
 
-    [GeneratedRegex("^[a-z0-9][a-z0-9-]{0,63}$", RegexOptions.CultureInvariant, 100)]
+    [GeneratedRegex("^[a-z0-9][a-z0-9-]{0,63}$", RegexOptions.CultureInvariant, 10_000)]
     private static partial Regex SlugPattern();
 }

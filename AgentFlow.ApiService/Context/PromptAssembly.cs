@@ -126,6 +126,6 @@ internal static partial class PromptAssembly
         return text.Append(Speaker.Sign(run.Author, run.Question)).ToString();
     }
 
-    [GeneratedRegex(@" ?\[\d{1,3}\]", RegexOptions.CultureInvariant, 1000)]
+    [GeneratedRegex(@" ?\[\d{1,3}\]", RegexOptions.CultureInvariant, 10_000)]
     private static partial Regex MarkerPattern();
 }

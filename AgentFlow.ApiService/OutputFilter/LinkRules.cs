@@ -39,6 +39,6 @@ internal sealed partial class LinkRules
         return Uri.TryCreate(absolute, UriKind.Absolute, out var uri) ? uri.IdnHost : written;
     }
 
-    [GeneratedRegex(@"https?://[^\s<>""'`)\]]+|\b(?:[a-z0-9-]{1,63}\.)+[a-z]{2,24}\b", RegexOptions.CultureInvariant | RegexOptions.IgnoreCase | RegexOptions.ExplicitCapture, 200)]
+    [GeneratedRegex(@"https?://[^\s<>""'`)\]]+|\b(?:[a-z0-9-]{1,63}\.)+[a-z]{2,24}\b", RegexOptions.CultureInvariant | RegexOptions.IgnoreCase | RegexOptions.ExplicitCapture, 10_000)]
     private static partial Regex HostPattern();
 }

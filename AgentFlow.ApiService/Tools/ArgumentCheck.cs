@@ -10,7 +10,7 @@ namespace AgentFlow.ApiService.Tools;
 internal static class ArgumentCheck
 {
     private const int MaxDepth = 32;
-    private static readonly TimeSpan PatternLimit = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan PatternLimit = TimeSpan.FromSeconds(1);
 
     /// <returns>The first fault as one sentence with its place, or null.</returns>
     public static string? FirstFault(JsonElement schema, JsonElement value) => Check(schema, value, "arguments", 0);

@@ -70,7 +70,7 @@ public static partial class StructureReader
     }
 
     // "2. ", "2.1 ", "2.1.3. " in front of a capital
-    [GeneratedRegex(@"^\d{1,3}(?:\.\d{1,3}){0,4}\.? +(?=\p{Lu})", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex(@"^\d{1,3}(?:\.\d{1,3}){0,4}\.? +(?=\p{Lu})", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex SectionNumber();
 }
 

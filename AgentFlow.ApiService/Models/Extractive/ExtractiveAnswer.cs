@@ -107,12 +107,12 @@ internal static partial class ExtractiveAnswer
 
     private static string OneLine(string text) => WhiteSpacePattern().Replace(text, " ");
 
-    [GeneratedRegex(@"^\W*(hi|hello|hey|good (morning|afternoon|evening)|thanks|thank you)( there| you| very much)?\W*$", RegexOptions.CultureInvariant | RegexOptions.IgnoreCase | RegexOptions.ExplicitCapture, 100)]
+    [GeneratedRegex(@"^\W*(hi|hello|hey|good (morning|afternoon|evening)|thanks|thank you)( there| you| very much)?\W*$", RegexOptions.CultureInvariant | RegexOptions.IgnoreCase | RegexOptions.ExplicitCapture, 10_000)]
     private static partial Regex GreetingPattern();
 
-    [GeneratedRegex(@"\s+", RegexOptions.CultureInvariant, 1000)]
+    [GeneratedRegex(@"\s+", RegexOptions.CultureInvariant, 10_000)]
     private static partial Regex WhiteSpacePattern();
 
-    [GeneratedRegex(@"\b(know|remember|told|said|say) .{0,40}\b(me|i|my)\b|\b(i|i've|me)\b.{0,30}\b(told|said|tell)\b", RegexOptions.CultureInvariant | RegexOptions.IgnoreCase | RegexOptions.ExplicitCapture, 100)]
+    [GeneratedRegex(@"\b(know|remember|told|said|say) .{0,40}\b(me|i|my)\b|\b(i|i've|me)\b.{0,30}\b(told|said|tell)\b", RegexOptions.CultureInvariant | RegexOptions.IgnoreCase | RegexOptions.ExplicitCapture, 10_000)]
     private static partial Regex AsksForAllPattern();
 }
