@@ -1,10 +1,9 @@
-using System.Text.RegularExpressions;
 using Microsoft.Playwright;
 
 namespace AgentFlow.Tests.EndToEnd;
 
 /// <summary>One Chromium, with a profile of its own, that keeps what its pages complain about.</summary>
-internal sealed partial class Browser : IAsyncDisposable
+internal sealed class Browser : IAsyncDisposable
 {
     private const string Executable = "/usr/bin/chromium";
 
@@ -31,9 +30,6 @@ internal sealed partial class Browser : IAsyncDisposable
 
     /// <summary>What pages wrote to their console as errors, and exceptions that nothing caught.</summary>
     public List<string> Complaints { get; } = [];
-
-    /// <summary>Without what a connection says that is made anew: on a slow machine that happens to anybody.</summary>
-    public IEnumerable<string> Faults => Complaints.Where(complaint => !Connection().IsMatch(complaint));
 
     public static async Task<Browser> StartAsync()
     {
@@ -100,9 +96,6 @@ internal sealed partial class Browser : IAsyncDisposable
         await _browser.DisposeAsync();
         _playwright.Dispose();
     }
-
-    [GeneratedRegex("Connection disconnected|Server timeout elapsed|WebSocket connection", RegexOptions.IgnoreCase)]
-    private static partial Regex Connection();
 
     private static async Task<string> DescribeAsync(IPage page)
     {

@@ -35,7 +35,7 @@ public sealed partial class ChatScenarioTests : IAsyncLifetime
             if (Browser.TakesPictures)
                 await TakePicturesAsync(page);
             await BeRememberedAsync(chat);
-            Assert.Empty(_browser.Faults);
+            Assert.Empty(_browser.Complaints);
             Assert.Equal(0, await agentFlow.TerminateAsync());
             Assert.DoesNotContain(agentFlow.Lines, line => line.Contains("did not stop", StringComparison.Ordinal));
         }

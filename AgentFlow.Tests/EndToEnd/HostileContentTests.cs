@@ -165,7 +165,7 @@ public sealed partial class HostileContentTests : IAsyncLifetime
             ).map(e => e.outerHTML.slice(0, 200))
             """);
         Assert.Empty(active);
-        Assert.Empty(_browser.Faults);
+        Assert.Empty(_browser.Complaints);
     }
 
     private static async Task<HttpClient> SignInAsync(Uri api)
