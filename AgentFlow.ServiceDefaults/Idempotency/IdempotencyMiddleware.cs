@@ -1,5 +1,4 @@
 using System.Security.Claims;
-using System.Security.Cryptography;
 using AgentFlow.ServiceDefaults.Problems;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -21,6 +20,7 @@ public sealed class IdempotentRoute
 /// </summary>
 internal sealed class IdempotencyMiddleware(RequestDelegate next, IdempotencyStore store)
 {
+    /// <summary>Bytes of a body that are kept in memory; a larger one is spooled to a temporary file.</summary>
     private const int MemoryBuffer = 64 * 1024;
 
     public async Task InvokeAsync(HttpContext context)
@@ -42,7 +42,8 @@ internal sealed class IdempotencyMiddleware(RequestDelegate next, IdempotencySto
 
         var key = new IdempotencyKey(owner, $"{context.Request.Method} {endpoint.RoutePattern.RawText}", value);
         context.Features.Set(key);
-        var decision = await store.BeginAsync(key, await HashAsync(context), context.RequestAborted);
+        context.Request.EnableBuffering(MemoryBuffer);
+        var decision = await store.BeginAsync(key, await RequestHash.OfAsync(context.Request, context.RequestAborted), context.RequestAborted);
         await ActAsync(context, key, route, decision);
     }
 
@@ -102,22 +103,6 @@ internal sealed class IdempotencyMiddleware(RequestDelegate next, IdempotencySto
         {
             await context.Response.Body.WriteAsync(replay.Body, context.RequestAborted);
         }
-    }
-
-    /// <summary>Over the path with its ids, the query and the body; a large body is spooled to a temporary file.</summary>
-    private static async Task<byte[]> HashAsync(HttpContext context)
-    {
-        context.Request.EnableBuffering(MemoryBuffer);
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        hash.AppendData(System.Text.Encoding.UTF8.GetBytes($"{context.Request.Path}{context.Request.QueryString}\n"));
-        var buffer = new byte[16 * 1024];
-        for (int read; (read = await context.Request.Body.ReadAsync(buffer, context.RequestAborted)) > 0;)
-        {
-            hash.AppendData(buffer, 0, read);
-        }
-
-        context.Request.Body.Position = 0;
-        return hash.GetHashAndReset();
     }
 }
 

@@ -43,6 +43,11 @@ public sealed class IdempotentDocumentsTests
         Assert.Equal(replaced with { IsReplay = true }, await SendAsync(client, HttpMethod.Put, path + "/content", File("The weir was built in July.")));
         Refused(await SendAsync(client, HttpMethod.Put, path + "/content", File("The weir was never built.")));
 
+        var uploaded = await SendAsync(client, HttpMethod.Post, "/api/documents", File("The sluice was built in August."));
+        Assert.Equal(HttpStatusCode.Created, uploaded.Status);
+        Assert.Equal(uploaded with { IsReplay = true }, await SendAsync(client, HttpMethod.Post, "/api/documents", File("The sluice was built in August.")));
+        Refused(await SendAsync(client, HttpMethod.Post, "/api/documents", File("The sluice was built in spring.")));
+
         // What names no body is told apart by its path.
         var cancelled = await SendAsync(client, HttpMethod.Post, path + "/cancel", null);
         var retried = await SendAsync(client, HttpMethod.Post, path + "/retry", null);
@@ -66,12 +71,12 @@ public sealed class IdempotentDocumentsTests
 
     private static StringContent Json(string text) => new(text, Encoding.UTF8, "application/json");
 
-    /// <summary>A repetition is the same bytes, its boundary too.</summary>
+    /// <summary>With a boundary of its own each time, as clients send it.</summary>
     private static MultipartFormDataContent File(string text)
     {
         var file = new ByteArrayContent(Encoding.UTF8.GetBytes(text));
         file.Headers.ContentType = new MediaTypeHeaderValue("text/plain");
-        return new MultipartFormDataContent("one-boundary") { { file, "file", "weir.txt" } };
+        return new MultipartFormDataContent { { file, "file", "weir.txt" } };
     }
 
     private static async Task<Answer> SendAsync(DocumentClient client, HttpMethod method, string path, HttpContent? content, string? key = Key)

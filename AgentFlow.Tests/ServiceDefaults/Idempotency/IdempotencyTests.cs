@@ -50,6 +50,33 @@ public sealed class IdempotencyTests
         Assert.Equal(HttpStatusCode.Created, (await PostAsync(client, "k", "body", ct)).Status);
     }
 
+    /// <summary>Clients of HTTP choose a new boundary for each request; it is framing and says nothing.</summary>
+    [Fact]
+    public async Task A_form_is_known_again_by_what_is_in_it_whatever_its_boundary()
+    {
+        var ct = TestContext.Current.CancellationToken;
+        var effects = 0;
+        await using var host = await StartAsync(() => Interlocked.Increment(ref effects));
+        using var client = host.App.GetTestClient();
+        Assert.Equal((HttpStatusCode.Created, "effect 1"), await SendAsync(Form("b1", ("tag", null, "x"), ("file", "a.txt", "words"))));
+        Assert.Equal((HttpStatusCode.Created, "effect 1"), await SendAsync(Form("another-boundary", ("tag", null, "x"), ("file", "a.txt", "words"))));
+        (string Name, string? File, string Text)[][] others =
+        [
+            [("tag", null, "x"), ("file", "a.txt", "Words")], [("tag", null, "x"), ("file", "b.txt", "words")], [("tag", null, "y"), ("file", "a.txt", "words")],
+            [("file", "a.txt", "words"), ("tag", null, "x")], [("tag", null, "x"), ("file", "a.txt", "words"), ("file", "a.txt", "words")], [("tag", "a.txt", "x"), ("file", null, "words")], [],
+        ];
+        foreach (var other in others)
+            Assert.Equal(HttpStatusCode.UnprocessableEntity, (await SendAsync(Form("b1", other))).Status);
+
+        // What is no whole form is told apart by its bytes.
+        using var cut = new StringContent("--b1\r\nContent-Disposition: form-data; name=file; filename=a.txt\r\n\r\nwor");
+        cut.Headers.ContentType = System.Net.Http.Headers.MediaTypeHeaderValue.Parse("multipart/form-data; boundary=b1");
+        Assert.Equal(HttpStatusCode.UnprocessableEntity, (await SendAsync(cut)).Status);
+        Assert.Equal(1, effects);
+
+        Task<(HttpStatusCode Status, string Text)> SendAsync(HttpContent form) => IdempotencyTests.SendAsync(client, "k", form, ct);
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("with space")]
@@ -88,9 +115,26 @@ public sealed class IdempotencyTests
             app.MapPost("/things", () => TypedResults.Text($"effect {effect()}", statusCode: StatusCodes.Status201Created)).WithIdempotency();
         });
 
-    private static async Task<(HttpStatusCode Status, string Text)> PostAsync(HttpClient client, string key, string body, CancellationToken ct, Guid? owner = null)
+    private static MultipartFormDataContent Form(string boundary, params (string Name, string? File, string Text)[] parts)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, "/things") { Content = new StringContent(body, Encoding.UTF8, "text/plain") };
+        var form = new MultipartFormDataContent(boundary);
+        foreach (var (name, file, text) in parts)
+        {
+            if (file is null)
+                form.Add(new StringContent(text), name);
+            else
+                form.Add(new StringContent(text), name, file);
+        }
+
+        return form;
+    }
+
+    private static Task<(HttpStatusCode Status, string Text)> PostAsync(HttpClient client, string key, string body, CancellationToken ct, Guid? owner = null) =>
+        SendAsync(client, key, new StringContent(body, Encoding.UTF8, "text/plain"), ct, owner);
+
+    private static async Task<(HttpStatusCode Status, string Text)> SendAsync(HttpClient client, string key, HttpContent content, CancellationToken ct, Guid? owner = null)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/things") { Content = content };
         request.Headers.Add("Idempotency-Key", key);
         request.Headers.Add("X-Owner", (owner ?? Alice).ToString());
         using var response = await client.SendAsync(request, ct);
