@@ -7,7 +7,7 @@ using Npgsql;
 namespace AgentFlow.ApiService.Documents;
 
 /// <summary>Named sets of documents and their members. Callers have checked the grant (<see cref="DocumentAccess"/>) before they write.</summary>
-internal sealed class CollectionStore(Database database, OutboxWorker outbox)
+internal sealed class CollectionStore(Database database, OutboxWorker outbox, DocumentFollowUp followUp)
 {
     private const int MaxMembers = 500;
 
@@ -27,11 +27,15 @@ internal sealed class CollectionStore(Database database, OutboxWorker outbox)
         insert into collection_documents (collection_id, document_id, owner_id) select $1, id, owner_id from documents where id = $2 on conflict do nothing
         """;
 
-    /// <summary>The index filters by collection, so the passages are told anew.</summary>
-    public const string TouchDocument = """
-        with touched as (
-            update chunks c set index_version = index_version + 1, changed_at = now() from documents d
-            where d.id = $1 and c.document_id = d.id and c.document_version = d.live_version and c.deleted_at is null
+    /// <summary>The index filters by collection, so the passages are told anew: at once where they are few, and else in steps.</summary>
+    public static readonly string TouchDocument = $"""
+        with document as (select id, owner_id, live_version, chunk_count from documents where id = $1 and live_version is not null),
+        later as (
+            insert into document_touches (document_id, owner_id) select id, owner_id from document where chunk_count > {DocumentFollowUp.PassagesPerStep}
+            on conflict (document_id) do update set at_ordinal = -1),
+        touched as (
+            update chunks c set index_version = index_version + 1, changed_at = now() from document d
+            where d.chunk_count <= {DocumentFollowUp.PassagesPerStep} and c.document_id = d.id and c.document_version = d.live_version and c.deleted_at is null
             returning c.id, c.owner_id, c.index_version)
         insert into index_outbox (entity_id, owner_id, version, op) select id, owner_id, index_version, 'upsert' from touched
         on conflict (entity_id) do update set version = excluded.version, op = excluded.op, attempts = 0, not_before = now()
@@ -85,6 +89,7 @@ internal sealed class CollectionStore(Database database, OutboxWorker outbox)
             await session.ExecuteAsync(TouchDocument, [document.Value], ct);
         await session.CommitAsync(ct);
         outbox.Wake();
+        followUp.Wake();
         return true;
     }
 
@@ -96,6 +101,7 @@ internal sealed class CollectionStore(Database database, OutboxWorker outbox)
             await session.ExecuteAsync(TouchDocument, [document.Value], ct);
         await session.CommitAsync(ct);
         outbox.Wake();
+        followUp.Wake();
         return removed > 0;
     }
 

@@ -27,6 +27,8 @@ internal static class DocumentRegistration
         services.TryAddSingleton(HashingEmbeddingGenerator.Space);
         services.AddSingleton<PassageEmbedder>();
         services.AddSingleton<OriginalStore>();
+        services.AddSingleton<DocumentFollowUp>();
+        services.AddHostedService(provider => provider.GetRequiredService<DocumentFollowUp>());
         services.AddSingleton<DocumentStore>();
         services.AddSingleton<DocumentTexts>();
         services.AddSingleton<DocumentUpload>();

@@ -26,7 +26,7 @@ internal sealed record NewDocument
 }
 
 /// <summary>The documents of an owner. Everything here is bound to the owner by row-level security as well.</summary>
-internal sealed class DocumentStore(Database database, DurableQueue queue)
+internal sealed class DocumentStore(Database database, DurableQueue queue, DocumentFollowUp followUp)
 {
     private const string Columns =
         "d.id, d.name, d.media_type, d.size, d.status, d.failure_reason, d.title, d.pages, d.chunk_count, d.progress, d.tags, d.task_id, d.created_at, d.updated_at, d.uploaded_by";
@@ -58,7 +58,7 @@ internal sealed class DocumentStore(Database database, DurableQueue queue)
         for no key update of c
         """;
 
-    private const string Discard = "delete from document_originals where id = $1";
+    private const string Discard = "insert into document_remains (owner_id, original_id) values ($1, $2)";
 
     private const string SelectOne = $"select {Columns} from documents d where d.id = $1";
 
@@ -87,8 +87,7 @@ internal sealed class DocumentStore(Database database, DurableQueue queue)
 
     /// <summary>The old original goes with its last reader: the row that named it.</summary>
     private const string Replace = """
-        with old as (select original_id from documents where id = $1),
-        gone as (delete from document_originals o using old where o.id = old.original_id)
+        with left_over as (insert into document_remains (owner_id, original_id) select owner_id, original_id from documents where id = $1)
         update documents set version = version + 1, status = 'received', failure_reason = null, progress = 0, cursor_offset = 0, cursor_ordinal = 0,
             name = $2, media_type = $3, format = $4, size = $5,
             content_hash = case when uploaded_by is null then $6 else sha256($6 || uuid_send(id)) end, upload_hash = case when uploaded_by is not null then $6 end,
@@ -107,19 +106,12 @@ internal sealed class DocumentStore(Database database, DurableQueue queue)
         on conflict do nothing
         """;
 
-    /// <summary>What the index knows leaves a tombstone until the index has forgotten it; everything else goes at once.</summary>
+    /// <summary>With its row everything of it is out of sight; what is left is taken away in steps.</summary>
     private const string DeleteOne = """
-        with gone as (delete from documents where id = $1 returning original_id, task_id, live_version),
-        original as (delete from document_originals o using gone where o.id = gone.original_id),
-        texts as (delete from document_texts t using gone where t.document_id = $1),
-        unpublished as (delete from chunks c using gone where c.document_id = $1 and c.document_version is distinct from gone.live_version and c.deleted_at is null),
-        published as (
-            update chunks c set deleted_at = now(), changed_at = now(), index_version = index_version + 1, text = '', heading_path = '{}'
-            from gone where c.document_id = $1 and c.document_version = gone.live_version and c.deleted_at is null
-            returning c.id, c.owner_id, c.index_version),
-        outbox as (
-            insert into index_outbox (entity_id, owner_id, version, op) select id, owner_id, index_version, 'delete' from published
-            on conflict (entity_id) do update set version = excluded.version, op = 'delete', attempts = 0, not_before = now())
+        with gone as (delete from documents where id = $1 returning owner_id, original_id, task_id, live_version),
+        left_over as (
+            insert into document_remains (owner_id, document_id, up_to_version, was_searched, original_id)
+            select owner_id, $1, 2147483647, live_version is not null, original_id from gone)
         select task_id from gone
         """;
 
@@ -162,6 +154,7 @@ internal sealed class DocumentStore(Database database, DurableQueue queue)
         if (target.Collection is { } collection && await session.ExecuteAsync(AddToCollection, [collection.Value, result.Id!.Value.Value, owner.Value], ct) > 0)
             await session.ExecuteAsync(CollectionStore.TouchDocument, [result.Id!.Value.Value], ct);
         await session.CommitAsync(ct);
+        followUp.Wake();
 
         // The task is its owner's.
         return target.Member is null ? result : result with { TaskId = null };
@@ -232,6 +225,7 @@ internal sealed class DocumentStore(Database database, DurableQueue queue)
             throw new ProblemException(StatusCodes.Status409Conflict, "same_content", "Another of your documents has this very content.");
         }
 
+        followUp.Wake();
         return new UploadedDocument { Id = id, Name = content.Name, Status = DocumentStatus.Received, TaskId = new TaskId(taskId) };
     }
 
@@ -242,9 +236,12 @@ internal sealed class DocumentStore(Database database, DurableQueue queue)
         batch.Add(Patch, [id.Value, patch.Name, patch.Tags?.ToArray(), patch.Metadata?.GetRawText()]);
         batch.Add(CollectionStore.TouchDocument, [id.Value]);
         batch.Add(SelectTask, [id.Value]);
-        return await batch.ReadAsync(async (reader, token) => await reader.ReadAsync(token), ct);
+        var isThere = await batch.ReadAsync(async (reader, token) => await reader.ReadAsync(token), ct);
+        followUp.Wake();
+        return isThere;
     }
 
+    /// <summary>Acknowledged as soon as nothing of the document can be seen any more, whatever its size.</summary>
     /// <returns>False: there was no such document.</returns>
     public async Task<bool> DeleteAsync(OwnerId owner, DocumentId id, CancellationToken ct)
     {
@@ -253,6 +250,7 @@ internal sealed class DocumentStore(Database database, DurableQueue queue)
             return false;
         if (gone[0] is { } task)
             await queue.CancelAsync(owner.Value, task, ct);
+        await followUp.BeginAsync(id, ct);
         return true;
     }
 
@@ -299,7 +297,7 @@ internal sealed class DocumentStore(Database database, DurableQueue queue)
 
     private async Task<UploadedDocument> ReuseAsync(DbSession session, OwnerId owner, NewDocument document, DocumentSummary same, CancellationToken ct)
     {
-        await session.ExecuteAsync(Discard, [document.Original.Id], ct);
+        await session.ExecuteAsync(Discard, [owner.Value, document.Original.Id], ct);
         var task = same.TaskId;
         var status = same.Status;
         if (status == DocumentStatus.Failed)

@@ -9,7 +9,7 @@ namespace AgentFlow.ApiService.Documents;
 /// embeddings and tombstones that nobody needs any more. Every statement may run in several processes at once.
 /// </summary>
 internal sealed partial class DocumentUpkeep(
-    Database database, OriginalStore originals, Reembedding reembedding, IOptions<DocumentOptions> options, TimeProvider time, ILogger<DocumentUpkeep> logger) : BackgroundService
+    Database database, OriginalStore originals, DocumentFollowUp followUp, Reembedding reembedding, IOptions<DocumentOptions> options, TimeProvider time, ILogger<DocumentUpkeep> logger) : BackgroundService
 {
     /// <summary>An upload that takes longer has been cut off by its own time limit.</summary>
     private static readonly TimeSpan LooseAfter = TimeSpan.FromHours(24);
@@ -36,13 +36,22 @@ internal sealed partial class DocumentUpkeep(
     /// <summary>A tombstone goes when the index has it (its outbox row is gone) and late writes are over.</summary>
     private const string PurgeTombstones = """
         delete from chunks where id in (
-            select c.id from chunks c where c.deleted_at < now() - interval '1 hour' and not exists (select from index_outbox o where o.entity_id = c.id) limit 5000)
+            select c.id from chunks c where c.deleted_at < now() - interval '1 hour' and not exists (select from index_outbox o where o.entity_id = c.id) limit $1)
         """;
 
+    /// <summary>A page by its key, so that a round trip takes the same time whatever there is: the last key of the page and how many it has.</summary>
     private const string PurgeEmbeddings = """
-        delete from chunk_embeddings e where not exists (
-            select from chunks c where c.owner_id = e.owner_id and c.content_hash = e.content_hash and c.deleted_at is null)
+        with page as (
+            select owner_id, model, content_hash from chunk_embeddings where (owner_id, model, content_hash) > ($1, $2, $3)
+            order by owner_id, model, content_hash limit $4),
+        unused as (
+            delete from chunk_embeddings e using page p
+            where e.owner_id = p.owner_id and e.model = p.model and e.content_hash = p.content_hash and not exists (
+                select from chunks c where c.owner_id = p.owner_id and c.content_hash = p.content_hash and c.deleted_at is null))
+        select owner_id, model, content_hash, (select count(*)::int from page) from page order by owner_id desc, model desc, content_hash desc limit 1
         """;
+
+    private const int PurgeBatch = 2_000;
 
     /// <summary>For tests and for the loop itself.</summary>
     /// <returns>How many documents were given an end.</returns>
@@ -52,9 +61,23 @@ internal sealed partial class DocumentUpkeep(
     public async Task PurgeAsync(CancellationToken ct)
     {
         await originals.SweepAsync(LooseAfter, ct);
-        await database.AsWorker().ExecuteAsync(PurgeTombstones, [], ct);
-        await database.AsWorker().ExecuteAsync(PurgeEmbeddings, [], ct);
+        followUp.Wake();
+        while (await database.AsWorker().ExecuteAsync(PurgeTombstones, [PurgeBatch], ct) == PurgeBatch)
+        {
+        }
+
+        await PurgeEmbeddingsAsync(ct);
         await reembedding.EnqueueMissingAsync(ct);
+    }
+
+    private async Task PurgeEmbeddingsAsync(CancellationToken ct)
+    {
+        var at = (Owner: Guid.Empty, Model: string.Empty, Hash: Array.Empty<byte>(), Count: PurgeBatch);
+        while (at.Count == PurgeBatch)
+        {
+            at = await database.AsWorker().QuerySingleAsync(
+                PurgeEmbeddings, [at.Owner, at.Model, at.Hash, PurgeBatch], row => (row.GetGuid(0), row.GetString(1), (byte[])row[2], row.GetInt32(3)), ct);
+        }
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)

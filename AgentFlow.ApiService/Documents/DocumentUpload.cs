@@ -52,7 +52,7 @@ internal sealed class DocumentUpload(DocumentStore store, DocumentAccess access,
         var file = await ReceiveFileAsync(section.Body, NameOf(disposition), owner, ct);
         var replaced = await store.ReplaceAsync(owner, id, file, ct);
         if (replaced is null)
-            await originals.DeleteAsync(owner.Value, file.Original.Id, ct);
+            await originals.LeaveAsync(owner.Value, file.Original.Id, ct);
         return replaced;
     }
 

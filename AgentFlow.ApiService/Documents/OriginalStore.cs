@@ -28,11 +28,16 @@ internal sealed class OriginalStore(Database database)
     private const string ReadParts =
         "select bytes from document_original_parts where original_id = $1 and part between $2 and $3 order by part";
 
-    private const string DeleteOriginal = "delete from document_originals where id = $1";
+    private const string LeaveOriginal = "insert into document_remains (owner_id, original_id) values ($1, $2)";
 
-    /// <summary>Removes loose originals of uploads that ended long ago; how many.</summary>
-    private const string SweepLoose =
-        "delete from document_originals where not attached and created_at < now() - $1::interval";
+    /// <summary>They are told apart from those that nobody has seen yet by being attached to nothing.</summary>
+    private const string LeaveLoose = """
+        with loose as (
+            update document_originals set attached = true
+            where id in (select id from document_originals where not attached and created_at < now() - $1::interval limit 1000 for update skip locked)
+            returning id, owner_id)
+        insert into document_remains (owner_id, original_id) select owner_id, id from loose
+        """;
 
     /// <returns>Null when the stream holds more than <paramref name="maxBytes"/>; nothing is kept then.</returns>
     public async Task<StoredOriginal?> WriteAsync(Guid ownerId, ReadOnlyMemory<byte> leading, Stream content, long maxBytes, CancellationToken ct)
@@ -68,7 +73,7 @@ internal sealed class OriginalStore(Database database)
 
                 if (size > maxBytes)
                 {
-                    await DeleteAsync(ownerId, id, ct);
+                    await LeaveAsync(ownerId, id, ct);
                     return null;
                 }
 
@@ -107,10 +112,13 @@ internal sealed class OriginalStore(Database database)
         }
     }
 
-    public Task DeleteAsync(Guid ownerId, Guid originalId, CancellationToken ct) =>
-        database.ForOwner(ownerId).ExecuteAsync(DeleteOriginal, [originalId], ct);
+    /// <summary>Gives up an original that no document names; <see cref="DocumentFollowUp"/> takes its parts away.</summary>
+    public Task LeaveAsync(Guid ownerId, Guid originalId, CancellationToken ct) =>
+        database.ForOwner(ownerId).ExecuteAsync(LeaveOriginal, [ownerId, originalId], ct);
 
-    public Task<int> SweepAsync(TimeSpan olderThan, CancellationToken ct) => database.AsWorker().ExecuteAsync(SweepLoose, [olderThan], ct);
+    /// <summary>Gives up originals of uploads that ended long ago without a document.</summary>
+    /// <returns>How many; the rest is for the next time.</returns>
+    public Task<int> SweepAsync(TimeSpan olderThan, CancellationToken ct) => database.AsWorker().ExecuteAsync(LeaveLoose, [olderThan], ct);
 
     /// <summary>Gives the bytes that were already looked at before those that still come.</summary>
     private sealed class PrefixedReader(ReadOnlyMemory<byte> prefix, Stream rest)

@@ -47,6 +47,13 @@ public sealed class DbBatch
         return this;
     }
 
+    /// <summary>Gives the round trip another limit than <c>Postgres:CommandTimeout</c>: for background work on many rows that must happen together.</summary>
+    public DbBatch AllowFor(TimeSpan limit)
+    {
+        batch.Timeout = Math.Max(batch.Timeout, (int)limit.TotalSeconds);
+        return this;
+    }
+
     /// <returns>The number of rows that all statements wrote together.</returns>
     public async Task<int> ExecuteAsync(CancellationToken ct)
     {

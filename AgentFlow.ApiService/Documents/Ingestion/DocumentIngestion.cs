@@ -15,7 +15,7 @@ namespace AgentFlow.ApiService.Documents;
 /// them in another, and writes the index. Every step may be repeated; an attempt goes on where the one before was cut off.
 /// </summary>
 internal sealed partial class DocumentIngestion(
-    IngestStore store, DocumentReader reader, PassageEmbedder embedder, ChunkTruth truth, VectorIndex index, IndexFollower follower, OutboxWorker outbox,
+    IngestStore store, DocumentReader reader, PassageEmbedder embedder, ChunkTruth truth, VectorIndex index, IndexFollower follower, OutboxWorker outbox, DocumentFollowUp followUp,
     IOptions<DocumentOptions> options, ILogger<DocumentIngestion> logger) : ITaskHandler
 {
     private const int IndexBatch = 256;
@@ -105,6 +105,7 @@ internal sealed partial class DocumentIngestion(
         var title = Title(info.Title, chunker.FirstHeading);
         var metadata = JsonSerializer.Serialize(info.Metadata ?? new Dictionary<string, string>(StringComparer.Ordinal), ContractJson.Options);
         await store.PublishAsync(job, title, info.Pages ?? (pages > 0 ? pages : null), metadata, ct);
+        followUp.Wake();
         return true;
     }
 

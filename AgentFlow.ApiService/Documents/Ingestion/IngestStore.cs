@@ -34,6 +34,11 @@ internal sealed class IngestStore(Database database)
 {
     private const char PathSeparator = '\u001f';
 
+    /// <summary>
+    /// Time for the few statements that name every passage of a document, which nobody waits for: the largest has 250,000, and the machine may be busy.
+    /// </summary>
+    private static readonly TimeSpan WholeDocument = TimeSpan.FromMinutes(5);
+
     private const string Begin = """
         update documents set status = case when status in ('received', 'extracting') then 'extracting' else status end, updated_at = now()
         where id = $1 and version = $2 and status not in ('ready', 'failed')
@@ -93,26 +98,21 @@ internal sealed class IngestStore(Database database)
     private const string IsThere = $"select {StillThere}";
 
     /// <summary>
-    /// The swap: from this commit on the new passages are the document's, and the old ones are gone. Index entries follow through the
-    /// outbox; the worker of this ingestion writes them itself, so others leave them alone for a while.
+    /// The swap: from this commit on the new passages are the document's, and the old ones are seen by nobody; they are taken away in steps. Index
+    /// entries follow through the outbox; the worker of this ingestion writes them itself, so others leave them alone for a while.
     /// </summary>
     private const string Publish = """
-        with live as (
-            update documents set live_version = $2, status = 'indexing', progress = 0, title = $3::text, pages = $4::int, text_length = cursor_offset,
+        with before as (select id, live_version from documents where id = $1),
+        live as (
+            update documents d set live_version = $2, status = 'indexing', progress = 0, title = $3::text, pages = $4::int, text_length = cursor_offset,
                 chunk_count = cursor_ordinal, metadata = $5::jsonb || metadata, updated_at = now()
-            where id = $1 and version = $2 and status not in ('ready', 'failed') and live_version is distinct from $2
-            returning id),
-        old_texts as (delete from document_texts t using live where t.document_id = live.id and t.version < $2),
-        old as (
-            update chunks c set deleted_at = now(), changed_at = now(), index_version = index_version + 1, text = '', heading_path = '{}'
-            from live where c.document_id = live.id and c.document_version < $2 and c.deleted_at is null
-            returning c.id, c.owner_id, c.index_version),
-        changes as (
-            select id, owner_id, index_version, 'delete' as op, now() as due from old
-            union all
-            select c.id, c.owner_id, c.index_version, 'upsert', now() + interval '30 s' from chunks c join live on c.document_id = live.id
-            where c.document_version = $2)
-        insert into index_outbox (entity_id, owner_id, version, op, not_before) select id, owner_id, index_version, op, due from changes
+            from before where d.id = before.id and d.version = $2 and d.status not in ('ready', 'failed') and d.live_version is distinct from $2
+            returning d.id, d.owner_id, before.live_version is not null as was_searched),
+        left_over as (
+            insert into document_remains (owner_id, document_id, up_to_version, was_searched) select owner_id, id, $2 - 1, was_searched from live where $2 > 1)
+        insert into index_outbox (entity_id, owner_id, version, op, not_before)
+        select c.id, c.owner_id, c.index_version, 'upsert', now() + interval '30 s' from chunks c join live on c.document_id = live.id
+        where c.document_version = $2
         on conflict (entity_id) do update set version = excluded.version, op = excluded.op, attempts = 0, not_before = excluded.not_before
         """;
 
@@ -160,7 +160,7 @@ internal sealed class IngestStore(Database database)
 
     /// <summary>Forgets what earlier attempts stored of this version: it was cut in another way than it would be now.</summary>
     public Task ResetAsync(IngestJob job, CancellationToken ct) =>
-        database.ForOwner(job.OwnerId).ExecuteAsync(Reset, [job.DocumentId, job.Version], ct);
+        database.ForOwner(job.OwnerId).CreateBatch().AllowFor(WholeDocument).Add(Reset, [job.DocumentId, job.Version]).ExecuteAsync(ct);
 
     public async Task<HashSet<string>> KnownEmbeddingsAsync(Guid ownerId, EmbeddingSpace space, byte[][] hashes, CancellationToken ct) =>
         [.. await database.ForOwner(ownerId).QueryAsync(KnownEmbeddings, [ownerId, space.Model, hashes], reader => Convert.ToHexString((byte[])reader[0]), ct)];
@@ -201,7 +201,7 @@ internal sealed class IngestStore(Database database)
     }
 
     public Task PublishAsync(IngestJob job, string? title, int? pages, string metadata, CancellationToken ct) =>
-        database.ForOwner(job.OwnerId).ExecuteAsync(Publish, [job.DocumentId, job.Version, title, pages, metadata], ct);
+        database.ForOwner(job.OwnerId).CreateBatch().AllowFor(WholeDocument).Add(Publish, [job.DocumentId, job.Version, title, pages, metadata]).ExecuteAsync(ct);
 
     /// <summary>The next live passages of this version whose index entry is behind.</summary>
     /// <param name="after">Ordinal of the last one seen; -1 to begin.</param>
@@ -215,7 +215,7 @@ internal sealed class IngestStore(Database database)
     /// <summary>Where no index holds the owner, the next load reads the rows themselves.</summary>
     /// <param name="message">What a message of the passages' ids starts with.</param>
     public Task AllIndexedAsync(IngestJob job, string message, CancellationToken ct) =>
-        database.ForOwner(job.OwnerId).ExecuteAsync(AllIndexed, [job.DocumentId, job.Version, database.Schema, message], ct);
+        database.ForOwner(job.OwnerId).CreateBatch().AllowFor(WholeDocument).Add(AllIndexed, [job.DocumentId, job.Version, database.Schema, message]).ExecuteAsync(ct);
 
     public Task FailAsync(Guid ownerId, IngestInput input, string reason, CancellationToken ct) =>
         database.ForOwner(ownerId).ExecuteAsync(Fail, [input.DocumentId, input.Version, reason], ct);

@@ -55,12 +55,21 @@ internal sealed class DocumentSearch(Database database, VectorIndex index, Passa
         where ($3::uuid[] is null or exists (select from collection_documents m where m.document_id = d.id and m.collection_id = any ($3)))
         """;
 
+    /// <summary>Documents that are not there any more, of the passages that were asked for.</summary>
+    private const string ReadGone = """
+        select distinct c.document_id from unnest($1) as wanted (id)
+        cross join lateral (select document_id from chunks where id = wanted.id and owner_id = $2 limit 1) c
+        where not exists (select from documents d where d.id = c.document_id)
+        """;
+
     public async Task<DocumentSearchResponse> SearchAsync(OwnerId owner, PassageQuery query, CancellationToken ct)
     {
         var asked = Prepared(query) with { Filter = Within(query.Collections, query.Filter) };
         var degraded = new List<string>();
         var vector = await EmbedAsync(asked.Text, degraded, ct);
-        var (hits, isBehind, shared) = await ReadOwnAsync(owner, await RankAsync(owner, asked, vector, degraded, ct), asked, ct);
+        var (hits, gone, isBehind, shared) = await ReadOwnAsync(owner, await RankAsync(owner, asked, vector, degraded, ct), asked, ct);
+        if (Without(gone, hits, asked) is { } others)
+            (hits, _, isBehind, shared) = await ReadOwnAsync(owner, await RankAsync(owner, others, vector, degraded, ct), others, ct);
         if (isBehind)
             hits = await tail.MergeAsync(owner, asked, vector, hits, degraded, ct);
         foreach (var grant in shared)
@@ -130,6 +139,19 @@ internal sealed class DocumentSearch(Database database, VectorIndex index, Passa
         ? filter
         : FilterExpression.AllOf(new FilterExpression.AnyOf(new FilterField(DocumentFields.Collection, []), [.. collections.Select(id => new FilterValue(id.ToString()))]), filter);
 
+    /// <summary>
+    /// The query without the documents that are gone, where their passages took the places of others: after a large one was deleted, the index
+    /// takes its time to forget it. Null where nothing is missing.
+    /// </summary>
+    private static PassageQuery? Without(IReadOnlyList<Guid> gone, List<DocumentHit> hits, PassageQuery asked) => gone.Count == 0 || hits.Count >= asked.TopK
+        ? null
+        : asked with
+        {
+            Filter = FilterExpression.AllOf(
+                asked.Filter,
+                new FilterExpression.Not(new FilterExpression.AnyOf(new FilterField(DocumentFields.Document, []), [.. gone.Select(id => new FilterValue(id.ToString()))]))),
+        };
+
     private async Task<IReadOnlyList<Ranked>> RankAsync(OwnerId owner, PassageQuery query, ReadOnlyMemory<float>? vector, List<string> degraded, CancellationToken ct)
     {
         var answer = await index.For(owner.Value).SearchAsync(
@@ -140,25 +162,27 @@ internal sealed class DocumentSearch(Database database, VectorIndex index, Passa
     }
 
     /// <summary>The best hits that are still live, whether the owner's index is behind the rows, and what others share with the owner.</summary>
-    private Task<(List<DocumentHit> Hits, bool IsBehind, List<SharedCollections> Shared)> ReadOwnAsync(
+    private Task<(List<DocumentHit> Hits, List<Guid> Gone, bool IsBehind, List<SharedCollections> Shared)> ReadOwnAsync(
         OwnerId owner, IReadOnlyList<Ranked> ranked, PassageQuery query, CancellationToken ct)
     {
         var wanted = ranked.Take(query.TopK * 2).ToDictionary(each => each.Candidate.Id);
         var batch = database.ForOwner(owner.Value).CreateBatch();
         batch.Add(ReadHits, [wanted.Keys.ToArray(), owner.Value, query.Collections?.Select(id => id.Value).ToArray()]);
+        batch.Add(ReadGone, [wanted.Keys.ToArray(), owner.Value]);
         batch.Add(ChunkTail.IsBehind, [owner.Value]);
         batch.Add(DocumentAccess.SelectShared, [owner.Value]);
         return batch.ReadAsync(
             async (reader, token) =>
             {
                 var hits = await ReadHitsAsync(reader, wanted, token);
+                var gone = await ReadGoneAsync(reader, token);
                 await reader.NextResultAsync(token);
                 var isBehind = await reader.ReadAsync(token) && reader.GetBoolean(0);
                 await reader.NextResultAsync(token);
                 var shared = new List<SharedCollections>();
                 while (await reader.ReadAsync(token))
                     shared.Add(new SharedCollections(new OwnerId(reader.GetGuid(0)), [.. ((Guid[])reader[1]).Select(id => new CollectionId(id))]));
-                return (hits, isBehind, shared);
+                return (hits, gone, isBehind, shared);
             },
             ct);
     }
@@ -170,20 +194,38 @@ internal sealed class DocumentSearch(Database database, VectorIndex index, Passa
         if (collections.Count == 0)
             return [];
         var within = query with { Filter = Within(collections, query.Filter) };
-        var ranked = await RankAsync(grant.Owner, within, vector, degraded, ct);
+        var (hits, gone, isBehind) = await ReadGrantedAsync(grant.Owner, collections, await RankAsync(grant.Owner, within, vector, degraded, ct), within, ct);
+        if (Without(gone, hits, within) is { } others)
+            (hits, _, isBehind) = await ReadGrantedAsync(grant.Owner, collections, await RankAsync(grant.Owner, others, vector, degraded, ct), others, ct);
+        return isBehind ? await tail.MergeAsync(grant.Owner, within, vector, hits, degraded, ct) : hits;
+    }
+
+    private Task<(List<DocumentHit> Hits, List<Guid> Gone, bool IsBehind)> ReadGrantedAsync(
+        OwnerId owner, IReadOnlyList<CollectionId> collections, IReadOnlyList<Ranked> ranked, PassageQuery query, CancellationToken ct)
+    {
         var wanted = ranked.Take(query.TopK * 2).ToDictionary(each => each.Candidate.Id);
-        var batch = database.ForOwner(grant.Owner.Value).CreateBatch();
-        batch.Add(ReadHits, [wanted.Keys.ToArray(), grant.Owner.Value, collections.Select(id => id.Value).ToArray()]);
-        batch.Add(ChunkTail.IsBehind, [grant.Owner.Value]);
-        var (hits, isBehind) = await batch.ReadAsync(
+        var batch = database.ForOwner(owner.Value).CreateBatch();
+        batch.Add(ReadHits, [wanted.Keys.ToArray(), owner.Value, collections.Select(id => id.Value).ToArray()]);
+        batch.Add(ReadGone, [wanted.Keys.ToArray(), owner.Value]);
+        batch.Add(ChunkTail.IsBehind, [owner.Value]);
+        return batch.ReadAsync(
             async (reader, token) =>
             {
-                var read = await ReadHitsAsync(reader, wanted, token);
+                var hits = await ReadHitsAsync(reader, wanted, token);
+                var gone = await ReadGoneAsync(reader, token);
                 await reader.NextResultAsync(token);
-                return (read, await reader.ReadAsync(token) && reader.GetBoolean(0));
+                return (hits, gone, await reader.ReadAsync(token) && reader.GetBoolean(0));
             },
             ct);
-        return isBehind ? await tail.MergeAsync(grant.Owner, within, vector, hits, degraded, ct) : hits;
+    }
+
+    private static async Task<List<Guid>> ReadGoneAsync(NpgsqlDataReader reader, CancellationToken ct)
+    {
+        var gone = new List<Guid>();
+        await reader.NextResultAsync(ct);
+        while (await reader.ReadAsync(ct))
+            gone.Add(reader.GetGuid(0));
+        return gone;
     }
 
     private static async Task<List<DocumentHit>> ReadHitsAsync(NpgsqlDataReader reader, Dictionary<Guid, Ranked> wanted, CancellationToken ct)

@@ -11,6 +11,9 @@ internal sealed class Reembedding(Database database, PassageEmbedder embedder, O
 {
     private const int BatchSize = 64;
 
+    /// <summary>Owners whose tasks are queued in one round trip.</summary>
+    private const int OwnersAtOnce = 200;
+
     private const string Missing = """
         select c.id, c.heading_path, c.text, c.content_hash from chunks c
         join documents d on d.id = c.document_id and d.live_version = c.document_version
@@ -47,8 +50,13 @@ internal sealed class Reembedding(Database database, PassageEmbedder embedder, O
     public async Task EnqueueMissingAsync(CancellationToken ct)
     {
         var owners = await database.AsWorker().QueryAsync(OwnersMissing, [embedder.Space.Model], row => row.GetGuid(0), ct);
-        foreach (var owner in owners)
-            await queue.EnqueueAsync(new QueuedTask(owner, TaskKinds.Reembed, JsonElement.Parse("{}")) { DedupKey = embedder.Space.Model }, ct);
+        foreach (var some in owners.Chunk(OwnersAtOnce))
+        {
+            var batch = database.AsWorker().CreateBatch();
+            foreach (var owner in some)
+                queue.Enqueue(batch, new QueuedTask(owner, TaskKinds.Reembed, JsonElement.Parse("{}")) { DedupKey = embedder.Space.Model });
+            await batch.ExecuteAsync(ct);
+        }
     }
 
     /// <returns>How many passages were embedded; 0 when none lacks an embedding.</returns>
