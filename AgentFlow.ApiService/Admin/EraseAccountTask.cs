@@ -22,6 +22,9 @@ internal sealed class EraseAccountTask(Database database, RoomErasure rooms, IHt
     /// <summary>A table may wait for those that point to it; more levels than this do not exist.</summary>
     private const int MaxPasses = 10;
 
+    /// <summary>An account may have any number of rows; each round trip takes some of them.</summary>
+    private const int RowsAtOnce = 1_000;
+
     public string Kind => TaskKind;
 
     public static QueuedTask For(OwnerId owner) => new(owner.Value, TaskKind, JsonSerializer.SerializeToElement(new { })) { DedupKey = "erase", MaxAttempts = 20 };
@@ -76,7 +79,14 @@ internal sealed class EraseAccountTask(Database database, RoomErasure rooms, IHt
                 try
                 {
                     var scope = table.ByWorker ? database.AsWorker() : database.ForOwner(owner);
-                    erased += await scope.ExecuteAsync($"delete from {table.Name} where owner_id = $1", [owner], ct);
+                    int rows;
+                    do
+                    {
+                        rows = await scope.ExecuteAsync(
+                            $"delete from {table.Name} where owner_id = $1 and ctid = any (array(select ctid from {table.Name} where owner_id = $1 limit $2))", [owner, RowsAtOnce], ct);
+                        erased += rows;
+                    }
+                    while (rows > 0);
                 }
                 catch (PostgresException error) when (error.SqlState is PostgresErrorCodes.ForeignKeyViolation && pass < MaxPasses)
                 {
@@ -90,7 +100,10 @@ internal sealed class EraseAccountTask(Database database, RoomErasure rooms, IHt
         return erased;
     }
 
-    /// <summary>Quoted names; the account's own row and this task go last, and not from here.</summary>
+    /// <summary>
+    /// Quoted names, those first that no other table points to, so that few rows go by cascade; the account's own row and this task go last, and not
+    /// from here.
+    /// </summary>
     private const string TablesWithOwner =
         """
         select format('%I.%I', n.nspname, c.relname), not has_table_privilege('agentflow_app', c.oid, 'delete')
@@ -99,6 +112,6 @@ internal sealed class EraseAccountTask(Database database, RoomErasure rooms, IHt
         join pg_attribute a on a.attrelid = c.oid and a.attname = 'owner_id' and not a.attisdropped
         where n.nspname = $1 and c.relkind in ('r', 'p') and not c.relispartition and c.relname not in ('users', 'tasks')
           and (has_table_privilege('agentflow_app', c.oid, 'delete') or has_table_privilege('agentflow_worker', c.oid, 'delete'))
-        order by c.relname
+        order by (select count(*) from pg_constraint f where f.contype = 'f' and f.confrelid = c.oid and f.conrelid <> c.oid), c.relname
         """;
 }
