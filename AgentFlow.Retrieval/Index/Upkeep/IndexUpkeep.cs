@@ -122,9 +122,11 @@ public sealed partial class IndexUpkeep : BackgroundService
 
     private async Task KeepMembershipAsync(CancellationToken stoppingToken)
     {
-        while (_membership is not null && !stoppingToken.IsCancellationRequested)
+        while (_membership is not null)
         {
             await Task.Delay(_index.Primary is QdrantIndex ? Beat : SlowBeat, _time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (stoppingToken.IsCancellationRequested)
+                return;
             try
             {
                 await RenewAsync(_membership, stoppingToken);
