@@ -22,8 +22,12 @@ internal sealed class CandidateRows(Database database, MemoryTruth truth)
         from (select) as one left join memories m on m.owner_id = $1 and m.changed_xid >= $2::text::xid8
         """;
 
+    /// <summary>One look for each id: a plan made while the table was small reads all that an owner has.</summary>
     private const string QueuedSql =
-        "select m.id, m.version from index_outbox o join memories m on m.id = o.entity_id where o.owner_id = $1 and m.owner_id = $1 limit 2000";
+        """
+        select o.entity_id, m.version from (select entity_id from index_outbox where owner_id = $1 limit 2000) o
+        cross join lateral (select version from memories where id = o.entity_id and owner_id = $1 limit 1) m
+        """;
 
     /// <param name="Rows">Of the candidates that exist.</param>
     /// <param name="Tail">Ids of what the index must be told before it is asked again; empty when it knows everything.</param>
