@@ -50,7 +50,7 @@ internal static class MemoryServiceRegistration
         services.AddValidatedOptions<InProcessIndexOptions>("Memory:Index");
         services.AddValidatedOptions<IndexUpkeepOptions>("Memory:Upkeep");
         services.AddEmbedding(builder.Configuration);
-        services.AddVectorIndex<MemoryTruth>(builder.Configuration, "agentflow-memory", UsualWords, MemoryFilters.ValidTo, MemoryFilters.ExpiresAt);
+        services.AddVectorIndex<MemoryTruth>(builder.Configuration, "agentflow-memory", UsualWords, SubjectFilter.Columns, MemoryFilters.ValidTo, MemoryFilters.ExpiresAt);
         if (Neo4jOptions.Find(builder.Configuration) is { } neo4j)
         {
             services.AddSingleton(neo4j).AddSingleton<Neo4jMirror>();

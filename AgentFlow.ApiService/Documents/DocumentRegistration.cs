@@ -45,7 +45,7 @@ internal static class DocumentRegistration
         services.AddSingleton<AgentFlow.ServiceDefaults.Health.IReadinessCheck, IndexCheck>();
         services.AddValidatedOptions<InProcessIndexOptions>("Documents:Index");
         services.AddValidatedOptions<IndexUpkeepOptions>("Documents:Upkeep");
-        services.AddVectorIndex<ChunkTruth>(configuration, "agentflow-documents", AverageWords);
+        services.AddVectorIndex<ChunkTruth>(configuration, "agentflow-documents", AverageWords, [DocumentFields.Document, DocumentFields.Collection]);
         services.AddSingleton<DocumentAccess>();
         services.AddSingleton<CollectionStore>();
         services.AddSingleton<UrlIngestion>();

@@ -49,7 +49,7 @@ internal static class MemoryLoad
         using var http = new HttpClient(new SocketsHttpHandler { MaxConnectionsPerServer = 64 }) { BaseAddress = address };
         http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", key.Secret);
 
-        var run = new Runner(postgres);
+        var run = new Runner(postgres, server);
         var failed = 0;
         await run.ManyAsync(Clients, Memories, i => AddAsync(http, i, ct));
         await WholeAsync(http, ct);
@@ -117,21 +117,21 @@ internal static class MemoryLoad
             ? $"goal p50 {wanted.P50} ms{(wanted.P95 is { } tail ? $", p95 {tail} ms" : string.Empty)}"
             : rate is { } perSecond ? $"goal {perSecond:0}/s" : "no goal";
         Console.WriteLine(
-            $"{what,-36} p50 {p50,6:0.00} ms  p95 {p95,6:0.00} ms  {result.PerSecond,7:0}/s  CPU of one: {result.OwnCpuMs:0.00} ms service and client, {result.PostgresCpuMs:0.00} ms Postgres  ({goal})");
+            $"{what,-36} p50 {p50,6:0.00} ms  p95 {p95,6:0.00} ms  {result.PerSecond,7:0}/s  CPU of one: {result.OwnCpuMs:0.00} ms service and client, {result.PostgresCpuMs:0.00} ms Postgres{(result.QdrantCpuMs is { } qdrant ? $", {qdrant:0.00} ms Qdrant" : string.Empty)}  ({goal})");
         return (latency is { } limit && (p50 > limit.P50 || p95 > limit.P95)) || (rate is { } least && result.PerSecond < least) ? 1 : 0;
     }
 
     /// <param name="Ms">Of each call, ascending.</param>
     /// <param name="OwnCpuMs">Processor time of this process, which is service and client in one, for one call.</param>
-    private sealed record Times(double[] Ms, double PerSecond, double OwnCpuMs, double PostgresCpuMs);
+    private sealed record Times(double[] Ms, double PerSecond, double OwnCpuMs, double PostgresCpuMs, double? QdrantCpuMs);
 
-    private sealed class Runner(PrivatePostgres postgres)
+    private sealed class Runner(PrivatePostgres postgres, QdrantServer? qdrant)
     {
         internal async Task<Times> ManyAsync(int clients, int count, Func<int, Task> run)
         {
             var next = -1;
             var times = new ConcurrentBag<double>();
-            var (own, server) = (Environment.CpuUsage.TotalTime, postgres.CpuTime());
+            var (own, server, index) = (Environment.CpuUsage.TotalTime, postgres.CpuTime(), qdrant?.CpuTime());
             var started = Stopwatch.GetTimestamp();
             await Task.WhenAll(Enumerable.Range(0, clients).Select(_ => Task.Run(async () =>
             {
@@ -145,7 +145,8 @@ internal static class MemoryLoad
             })));
             var perSecond = count / Stopwatch.GetElapsedTime(started).TotalSeconds;
             return new Times(
-                [.. times.Order()], perSecond, (Environment.CpuUsage.TotalTime - own).TotalMilliseconds / count, (postgres.CpuTime() - server).TotalMilliseconds / count);
+                [.. times.Order()], perSecond, (Environment.CpuUsage.TotalTime - own).TotalMilliseconds / count, (postgres.CpuTime() - server).TotalMilliseconds / count,
+                (qdrant?.CpuTime() - index)?.TotalMilliseconds / count);
         }
     }
 }

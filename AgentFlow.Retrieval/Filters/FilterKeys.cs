@@ -16,9 +16,10 @@ internal static class FilterKeys
     public const string Tokens = "t";
 
     /// <summary>The members of a payload for the record's fields. Hashing them is most of the work: records with the same fields share the result.</summary>
-    public static Flattened Flatten(IReadOnlyDictionary<string, JsonElement> fields)
+    /// <param name="ownColumns">Columns whose values are kept apart from the list of tokens.</param>
+    public static Flattened Flatten(IReadOnlyDictionary<string, JsonElement> fields, IReadOnlySet<string> ownColumns)
     {
-        var flat = new Flattened();
+        var flat = new Flattened(ownColumns);
         foreach (var (name, value) in fields)
         {
             if (name == FilterMatch.MetadataField)
@@ -29,6 +30,13 @@ internal static class FilterKeys
 
         return flat;
     }
+
+    /// <summary>
+    /// Where the tokens of a field's values are: in the list of all, or in one of its own, which has few where the list of all has dozens that
+    /// a condition must go through.
+    /// </summary>
+    public static string EqualKey(FilterField field, IReadOnlySet<string> ownColumns) =>
+        field.Column is { } column && field.Path.Count == 0 && ownColumns.Contains(column) ? Key(field, 'e') : Tokens;
 
     public static string Exists(FilterField field) => Token(field, 'x', string.Empty);
 
@@ -42,7 +50,7 @@ internal static class FilterKeys
         _ => throw new NotSupportedException(value.Value.GetType().Name),
     };
 
-    /// <param name="kind">n: numbers, i: instants, s: texts, l: texts with folded case.</param>
+    /// <param name="kind">n: numbers, i: instants, s: texts, l: texts with folded case, e: tokens of a column that has its own list.</param>
     public static string Key(FilterField field, char kind) => $"{kind}{Token(field, 'k', string.Empty)}";
 
     /// <summary>Microseconds since 1970, exact as a 64-bit float until the year 2255.</summary>
@@ -65,7 +73,7 @@ internal static class FilterKeys
     }
 
     /// <summary>Built once, then only written.</summary>
-    internal sealed class Flattened
+    internal sealed class Flattened(IReadOnlySet<string> ownColumns)
     {
         private readonly HashSet<string> _tokens = [];
         private readonly Dictionary<string, List<double>> _numbers = [];
@@ -127,11 +135,11 @@ internal static class FilterKeys
                     break;
                 case JsonValueKind.Number:
                     if (value.TryGetDecimal(out var number))
-                        _tokens.Add(Equal(field, new FilterValue(number)));
+                        AddToken(field, new FilterValue(number));
                     AddTo(_numbers, Key(field, 'n'), value.GetDouble());
                     break;
                 case JsonValueKind.True or JsonValueKind.False:
-                    _tokens.Add(Equal(field, new FilterValue(value.GetBoolean())));
+                    AddToken(field, new FilterValue(value.GetBoolean()));
                     break;
                 default:
                     break;
@@ -140,15 +148,24 @@ internal static class FilterKeys
 
         private void AddText(FilterField field, string text)
         {
-            _tokens.Add(Equal(field, new FilterValue(text)));
+            AddToken(field, new FilterValue(text));
             AddTo(_texts, Key(field, 's'), text);
             AddTo(_texts, Key(field, 'l'), FilterCase.Fold(text));
             if (Guid.TryParseExact(text, "D", out var id))
-                _tokens.Add(Equal(field, new FilterValue(id)));
+                AddToken(field, new FilterValue(id));
             if (!FilterDate.TryParse(text, out var instant))
                 return;
-            _tokens.Add(Equal(field, new FilterValue(instant)));
+            AddToken(field, new FilterValue(instant));
             AddTo(_numbers, Key(field, 'i'), Micros(instant));
+        }
+
+        private void AddToken(FilterField field, FilterValue value)
+        {
+            var key = EqualKey(field, ownColumns);
+            if (key == Tokens)
+                _tokens.Add(Equal(field, value));
+            else
+                AddTo(_texts, key, Equal(field, value));
         }
 
         private static void AddTo<T>(Dictionary<string, List<T>> lists, string key, T value)

@@ -2,28 +2,48 @@ using System.Text.Json;
 
 namespace AgentFlow.Retrieval.Filters;
 
-/// <summary>A filter as Qdrant's JSON, over payloads that <see cref="FilterKeys"/> wrote. Pure.</summary>
+/// <summary>A filter as Qdrant's JSON, over payloads that <see cref="FilterKeys"/> wrote for the same columns of their own. Pure.</summary>
 internal static class FilterQdrant
 {
-    /// <summary>Writes one condition, an object.</summary>
-    public static void Write(Utf8JsonWriter writer, FilterExpression filter)
+    /// <summary>
+    /// Takes a filter apart as far as it is a conjunction: a group inside of a group is one more step for each point that is looked at.
+    /// </summary>
+    public static void Split(FilterExpression filter, List<FilterExpression> must, List<FilterExpression> mustNot)
     {
         switch (filter)
         {
             case FilterExpression.And and:
-                WriteGroup(writer, "must", and.Items);
-                break;
-            case FilterExpression.Or or:
-                WriteGroup(writer, "should", or.Items);
+                foreach (var item in and.Items)
+                    Split(item, must, mustNot);
                 break;
             case FilterExpression.Not not:
-                WriteGroup(writer, "must_not", [not.Item]);
+                mustNot.Add(not.Item);
+                break;
+            default:
+                must.Add(filter);
+                break;
+        }
+    }
+
+    /// <summary>Writes one condition, an object.</summary>
+    public static void Write(Utf8JsonWriter writer, FilterExpression filter, IReadOnlySet<string> ownColumns)
+    {
+        switch (filter)
+        {
+            case FilterExpression.And and:
+                WriteGroup(writer, "must", and.Items, ownColumns);
+                break;
+            case FilterExpression.Or or:
+                WriteGroup(writer, "should", or.Items, ownColumns);
+                break;
+            case FilterExpression.Not not:
+                WriteGroup(writer, "must_not", [not.Item], ownColumns);
                 break;
             case FilterExpression.Exists exists:
-                WriteTokens(writer, [FilterKeys.Exists(exists.Field)]);
+                WriteTokens(writer, FilterKeys.Tokens, [FilterKeys.Exists(exists.Field)]);
                 break;
             case FilterExpression.AnyOf any:
-                WriteTokens(writer, [.. any.Values.Select(value => FilterKeys.Equal(any.Field, value))]);
+                WriteTokens(writer, FilterKeys.EqualKey(any.Field, ownColumns), [.. any.Values.Select(value => FilterKeys.Equal(any.Field, value))]);
                 break;
             case FilterExpression.Range range:
                 WriteRange(writer, range);
@@ -37,7 +57,7 @@ internal static class FilterQdrant
     }
 
     /// <summary>An empty group is spelled out, since an empty list would be no condition at all.</summary>
-    private static void WriteGroup(Utf8JsonWriter writer, string name, IReadOnlyList<FilterExpression> items)
+    private static void WriteGroup(Utf8JsonWriter writer, string name, IReadOnlyList<FilterExpression> items, IReadOnlySet<string> ownColumns)
     {
         if (items.Count == 0)
         {
@@ -48,15 +68,15 @@ internal static class FilterQdrant
         writer.WriteStartObject();
         writer.WriteStartArray(name);
         foreach (var item in items)
-            Write(writer, item);
+            Write(writer, item, ownColumns);
         writer.WriteEndArray();
         writer.WriteEndObject();
     }
 
-    private static void WriteTokens(Utf8JsonWriter writer, IReadOnlyList<string> tokens)
+    private static void WriteTokens(Utf8JsonWriter writer, string key, IReadOnlyList<string> tokens)
     {
         writer.WriteStartObject();
-        writer.WriteString("key", FilterKeys.Tokens);
+        writer.WriteString("key", key);
         writer.WriteStartObject("match");
         writer.WriteStartArray("any");
         foreach (var token in tokens)

@@ -20,13 +20,15 @@ public static class IndexRegistration
     /// </summary>
     /// <param name="name">What Qdrant's collections start with, such as <c>agentflow-memory</c>.</param>
     /// <param name="averageLength">Words in a usual record of this service; see <see cref="QdrantOptions.AverageLength"/>.</param>
+    /// <param name="indexedColumns">Fields whose values many searches name, such as the user; each record has few of each.</param>
     /// <param name="indexedDates">Fields of dates that every search is narrowed by.</param>
     public static IServiceCollection AddVectorIndex<TTruth>(
-        this IServiceCollection services, IConfiguration configuration, string name, int averageLength, params IReadOnlyList<FilterField> indexedDates)
+        this IServiceCollection services, IConfiguration configuration, string name, int averageLength,
+        IReadOnlyList<string> indexedColumns, params IReadOnlyList<FilterField> indexedDates)
         where TTruth : class, IIndexTruth
     {
         ArgumentNullException.ThrowIfNull(configuration);
-        var qdrant = FindQdrant(configuration, name) is { } found ? found with { AverageLength = averageLength, IndexedDates = indexedDates } : null;
+        var qdrant = FindQdrant(configuration, name) is { } found ? found with { AverageLength = averageLength, IndexedColumns = indexedColumns.ToHashSet(StringComparer.Ordinal), IndexedDates = indexedDates } : null;
         services.AddSingleton(provider =>
         {
             var (truth, space) = (provider.GetRequiredService<TTruth>(), provider.GetRequiredService<EmbeddingSpace>());

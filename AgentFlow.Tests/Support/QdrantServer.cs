@@ -83,6 +83,9 @@ public sealed class QdrantServer : IAsyncDisposable
 
     public QdrantOptions Options(string name) => QdrantOptions.Parse(ConnectionString, name);
 
+    /// <summary>Processor time of the server since it was started last.</summary>
+    public TimeSpan CpuTime() => process!.TotalProcessorTime;
+
     /// <summary>SIGKILL, as a crash would.</summary>
     public async Task KillAsync()
     {

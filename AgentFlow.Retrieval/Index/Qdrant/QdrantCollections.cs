@@ -1,7 +1,7 @@
-using System.Collections.Concurrent;
 using System.Globalization;
 using System.Net;
 using AgentFlow.Retrieval.Embedding;
+using AgentFlow.Retrieval.Filters;
 
 namespace AgentFlow.Retrieval.Index.Qdrant;
 
@@ -13,8 +13,6 @@ internal sealed class QdrantCollections(QdrantClient client, QdrantOptions optio
 {
     /// <summary>How long a new collection of another replica may be overlooked; what is missed meanwhile the sweep repairs.</summary>
     private static readonly TimeSpan RememberedFor = TimeSpan.FromSeconds(5);
-
-    private readonly ConcurrentDictionary<string, bool> _fitted = new(StringComparer.Ordinal);
 
     private volatile Remembered? _remembered;
 
@@ -30,8 +28,6 @@ internal sealed class QdrantCollections(QdrantClient client, QdrantOptions optio
         var names = await ListAsync(ct);
         if (names.Count == 0)
             names = [await CreateAsync(1, ct)];
-        foreach (var name in names)
-            await FitAsync(name, ct);
         _remembered = new Remembered(names, time.GetTimestamp());
         return names;
     }
@@ -114,46 +110,21 @@ internal sealed class QdrantCollections(QdrantClient client, QdrantOptions optio
         result => result.GetProperty("collections").EnumerateArray().Select(each => each.GetProperty("name").GetString() ?? string.Empty).ToList(),
         ct);
 
-    /// <summary>Gives a collection of an earlier release the form that collections are made in now; once for each process, and nothing where it has it.</summary>
-    private async Task FitAsync(string name, CancellationToken ct)
-    {
-        if (_fitted.ContainsKey(name))
-            return;
-        try
-        {
-            await client.SendAsync(HttpMethod.Patch, $"/collections/{name}", WriteFit, ct);
-            await client.SendAsync(HttpMethod.Post, $"/collections/{name}/points/vectors/delete?wait=false", QdrantPoints.WriteTombstoneVectorsAway, ct);
-            foreach (var (field, schema) in Dates())
-                await IndexAsync(name, field, schema, ct);
-            _fitted[name] = true;
-        }
-        catch (QdrantException error) when (error.Status == HttpStatusCode.NotFound)
-        {
-            // It went away meanwhile; whoever writes to it finds out.
-        }
-    }
-
-    private static void WriteFit(System.Text.Json.Utf8JsonWriter writer)
-    {
-        writer.WriteStartObject();
-        writer.WriteStartObject("vectors");
-        writer.WriteStartObject(QdrantPoints.Dense);
-        WriteForm(writer);
-        writer.WriteEndObject();
-        writer.WriteEndObject();
-        writer.WriteEndObject();
-    }
-
     /// <summary>
     /// No graph: building it takes more time than all else that a point costs, and a search through it, narrowed to an owner, takes longer
     /// than comparing the owner's bytes does.
     /// </summary>
     private static void WriteForm(System.Text.Json.Utf8JsonWriter writer)
     {
-        writer.WritePropertyName("hnsw_config");
-        writer.WriteRawValue("""{"m": 0, "payload_m": 0}""");
+        WriteGraph(writer);
         writer.WritePropertyName("quantization_config");
         writer.WriteRawValue("""{"scalar": {"type": "int8", "quantile": 1.0, "always_ram": true}}""");
+    }
+
+    private static void WriteGraph(System.Text.Json.Utf8JsonWriter writer)
+    {
+        writer.WritePropertyName("hnsw_config");
+        writer.WriteRawValue("""{"m": 0, "payload_m": 0}""");
     }
 
     private async Task<string> CreateAsync(int number, CancellationToken ct)
@@ -168,9 +139,8 @@ internal sealed class QdrantCollections(QdrantClient client, QdrantOptions optio
             // Another replica was faster.
         }
 
-        foreach (var (field, schema) in Indexes.Concat(Dates()))
+        foreach (var (field, schema) in Indexes.Concat(OwnIndexes()))
             await IndexAsync(name, field, schema, ct);
-        _fitted[name] = true;
         return name;
     }
 
@@ -187,12 +157,16 @@ internal sealed class QdrantCollections(QdrantClient client, QdrantOptions optio
         },
         ct);
 
-    private IEnumerable<(string Field, string Schema)> Dates() => options.IndexedDates.Select(field => (Filters.FilterKeys.Key(field, 'i'), "\"float\""));
+    private IEnumerable<(string Field, string Schema)> OwnIndexes() =>
+    [
+        .. options.IndexedColumns.Select(column => (FilterKeys.EqualKey(new FilterField(column, []), options.IndexedColumns), "\"keyword\"")),
+        .. options.IndexedDates.Select(field => (FilterKeys.Key(field, 'i'), "\"float\"")),
+    ];
 
     private static readonly (string Field, string Schema)[] Indexes =
     [
         (QdrantPoints.Owner, """{"type": "keyword", "is_tenant": true}"""),
-        (Filters.FilterKeys.Tokens, "\"keyword\""),
+        (FilterKeys.Tokens, "\"keyword\""),
         (QdrantPoints.Session, "\"keyword\""),
         (QdrantPoints.Position, """{"type": "integer", "lookup": false, "range": true}"""),
         (QdrantPoints.Deleted, "\"bool\""),
@@ -206,6 +180,11 @@ internal sealed class QdrantCollections(QdrantClient client, QdrantOptions optio
         writer.WriteNumber("size", space.Dimensions);
         writer.WriteString("distance", "Dot");
         WriteForm(writer);
+        writer.WriteEndObject();
+        writer.WriteStartObject(QdrantPoints.Stamp);
+        writer.WriteNumber("size", QdrantPoints.StampLength);
+        writer.WriteString("distance", "Dot");
+        WriteGraph(writer);
         writer.WriteEndObject();
         writer.WriteEndObject();
         writer.WriteStartObject("sparse_vectors");

@@ -52,7 +52,7 @@ internal sealed class QdrantIndex(HttpClient http, QdrantOptions options, Embedd
     }
 
     public Task<IReadOnlyList<IndexHit>> SearchAsync(Guid ownerId, IndexQuery query, CancellationToken ct) =>
-        new QdrantSearch(_client, _collections.Alias, ownerId, query).RunAsync(ct);
+        new QdrantSearch(_client, _collections.Alias, ownerId, query, options.IndexedColumns).RunAsync(ct);
 
     public IAsyncEnumerable<IReadOnlyList<IndexEntry>> ScanAsync(CancellationToken ct) => ScanAsync(_collections.Alias, ct);
 
@@ -78,7 +78,7 @@ internal sealed class QdrantIndex(HttpClient http, QdrantOptions options, Embedd
         {
             await _client.ChangeAsync(
                 $"/collections/{collection}/points/batch?wait=true&ordering=strong",
-                writer => QdrantPoints.WriteOperations(writer, ownerId, batch, options.AverageLength),
+                writer => QdrantPoints.WriteOperations(writer, ownerId, batch, options),
                 ct);
         }
     }

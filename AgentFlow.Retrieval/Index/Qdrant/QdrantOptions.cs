@@ -26,6 +26,9 @@ public sealed record QdrantOptions
     /// <summary>Words in a usual record: Qdrant is given finished BM25 weights, so the length that counts as average must be known before.</summary>
     public int AverageLength { get; init; } = 30;
 
+    /// <summary>Fields, by column, whose values many searches name; Qdrant keeps an index of each.</summary>
+    public IReadOnlySet<string> IndexedColumns { get; init; } = new HashSet<string>();
+
     /// <summary>Fields of dates that every search is narrowed by; Qdrant keeps an index of each.</summary>
     public IReadOnlyList<FilterField> IndexedDates { get; init; } = [];
 
@@ -60,12 +63,18 @@ public sealed record QdrantOptions
             : throw new FormatException($"Timeout in Qdrant's connection string is {text}, but must be a time from 00:00:00.05 to 00:01:00.");
     }
 
-    /// <summary>The alias that searches go to; it names the embedding space, so that vectors of two models never meet.</summary>
+    /// <summary>What a point consists of, beside its embedding space; raised with each change of it.</summary>
+    private const int Form = 2;
+
+    /// <summary>
+    /// The alias that searches go to; it names the embedding space, so that vectors of two models never meet, and the form of the points, so that
+    /// a release with another form fills collections of its own as it would for another model.
+    /// </summary>
     internal string Alias(EmbeddingSpace space)
     {
         var slug = new StringBuilder();
         foreach (var c in space.Model)
             slug.Append(char.IsAsciiLetterOrDigit(c) || c is '-' or '_' ? char.ToLowerInvariant(c) : '-');
-        return $"{Name}.{slug}-{space.Dimensions}";
+        return $"{Name}.{slug}-{space.Dimensions}-form{Form}";
     }
 }

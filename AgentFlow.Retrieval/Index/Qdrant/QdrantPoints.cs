@@ -19,17 +19,29 @@ internal static class QdrantPoints
     public const string Speaker = "speaker";
     public const string At = "at";
 
+    /// <summary>
+    /// A vector of three numbers that nothing is compared with: the version, and whether the point is a turn. A search reads it with each hit,
+    /// since reading a payload, which Qdrant keeps as compressed JSON, costs it ten times as much.
+    /// </summary>
+    public const string Stamp = "stamp";
+
+    public const int StampLength = 3;
+
+    /// <summary>A 32-bit float holds whole numbers exactly below this.</summary>
+    private const long StampBase = 1 << 24;
+
+    private const string All = $"{Dense} {Words} {Stamp}";
     private const string Both = $"{Dense} {Words}";
 
-    /// <summary>What a hit needs; texts never come from here.</summary>
-    public static readonly string[] HitFields = [Version, Session, Position, Speaker, At];
+    /// <summary>What is read of a turn; texts never come from here.</summary>
+    public static readonly string[] TurnFields = [Version, Session, Position, Speaker, At];
 
     /// <summary>
     /// Operations for <c>points/batch</c>: one for each version, since the guard compares with a constant. A point is replaced when the
     /// stored version is older, or the same but of another owner (the tombstone that a change of owner left). Of a point in an optimized
     /// segment, an upsert leaves the vectors that it does not name as they were: those are taken away after it.
     /// </summary>
-    public static void WriteOperations(Utf8JsonWriter writer, Guid ownerId, IReadOnlyList<IndexWrite> writes, int averageLength)
+    public static void WriteOperations(Utf8JsonWriter writer, Guid ownerId, IReadOnlyList<IndexWrite> writes, QdrantOptions options)
     {
         var fields = new Dictionary<object, FilterKeys.Flattened>(ReferenceEqualityComparer.Instance);
         writer.WriteStartObject();
@@ -40,7 +52,7 @@ internal static class QdrantPoints
             writer.WriteStartObject("upsert");
             writer.WriteStartArray("points");
             foreach (var each in group)
-                WritePoint(writer, ownerId, each, averageLength, fields);
+                WritePoint(writer, ownerId, each, options, fields);
             writer.WriteEndArray();
             WriteGuard(writer, ownerId, group.Key, group.First().Write is IndexWrite.Put);
             writer.WriteEndObject();
@@ -57,16 +69,35 @@ internal static class QdrantPoints
     /// Only this owner's points, and whatever else is asked. Nothing is said of tombstones: they have no vectors, so that no search by vectors
     /// comes upon one, and a condition is looked at for each point of the owner.
     /// </summary>
-    public static void WriteOwnerFilter(Utf8JsonWriter writer, Guid ownerId, FilterExpression? filter, Action<Utf8JsonWriter>? further = null)
+    public static void WriteOwnerFilter(
+        Utf8JsonWriter writer, Guid ownerId, FilterExpression? filter, IReadOnlySet<string> ownColumns, Action<Utf8JsonWriter>? further = null)
     {
+        var (must, mustNot) = (new List<FilterExpression>(), new List<FilterExpression>());
+        if (filter is not null)
+            FilterQdrant.Split(filter, must, mustNot);
         writer.WriteStartObject("filter");
         writer.WriteStartArray("must");
         WriteMatch(writer, Owner, ownerId.ToString());
-        if (filter is not null)
-            FilterQdrant.Write(writer, filter);
+        foreach (var item in must)
+            FilterQdrant.Write(writer, item, ownColumns);
         further?.Invoke(writer);
         writer.WriteEndArray();
+        if (mustNot.Count > 0)
+        {
+            writer.WriteStartArray("must_not");
+            foreach (var item in mustNot)
+                FilterQdrant.Write(writer, item, ownColumns);
+            writer.WriteEndArray();
+        }
+
         writer.WriteEndObject();
+    }
+
+    /// <exception cref="KeyNotFoundException">The point was asked for without its stamp.</exception>
+    public static (long Version, bool IsTurn) ReadStamp(JsonElement point)
+    {
+        var stamp = point.GetProperty("vector").GetProperty(Stamp);
+        return ((long)stamp[0].GetDouble() + ((long)stamp[1].GetDouble() * StampBase), stamp[2].GetDouble() > 0);
     }
 
     public static void WriteMatch(Utf8JsonWriter writer, string key, object value)
@@ -90,19 +121,6 @@ internal static class QdrantPoints
         if (below is { } high)
             writer.WriteNumber("lt", high);
         writer.WriteEndObject();
-        writer.WriteEndObject();
-    }
-
-    /// <summary>Takes the vectors of all tombstones away, which those of earlier releases may have kept.</summary>
-    public static void WriteTombstoneVectorsAway(Utf8JsonWriter writer)
-    {
-        writer.WriteStartObject();
-        writer.WriteStartObject("filter");
-        writer.WriteStartArray("must");
-        WriteMatch(writer, Deleted, value: true);
-        writer.WriteEndArray();
-        writer.WriteEndObject();
-        WriteVectorNames(writer, Both);
         writer.WriteEndObject();
     }
 
@@ -186,7 +204,7 @@ internal static class QdrantPoints
         writer.WriteEndObject();
     }
 
-    private static void WritePoint(Utf8JsonWriter writer, Guid ownerId, Prepared prepared, int averageLength, Dictionary<object, FilterKeys.Flattened> fields)
+    private static void WritePoint(Utf8JsonWriter writer, Guid ownerId, Prepared prepared, QdrantOptions options, Dictionary<object, FilterKeys.Flattened> fields)
     {
         var write = prepared.Write;
         writer.WriteStartObject();
@@ -201,22 +219,25 @@ internal static class QdrantPoints
         if (prepared.Text is { Terms.Count: > 0 } text)
         {
             writer.WritePropertyName(Words);
-            WriteSparse(writer, text.Terms.Select(term => (term.Term, Bm25.TermWeight(term.Count, text.Length, averageLength))));
+            WriteSparse(writer, text.Terms.Select(term => (term.Term, Bm25.TermWeight(term.Count, text.Length, options.AverageLength))));
         }
+
+        if (write is IndexWrite.Put { Point: var stamped })
+            WriteStamp(writer, stamped);
 
         writer.WriteEndObject();
         writer.WriteStartObject("payload");
         writer.WriteString(Owner, ownerId);
         writer.WriteNumber(Version, write.Version);
         if (write is IndexWrite.Put { Point: var point })
-            WritePayload(writer, point, fields);
+            WritePayload(writer, point, options, fields);
         else
             writer.WriteBoolean(Deleted, true);
         writer.WriteEndObject();
         writer.WriteEndObject();
     }
 
-    private static void WritePayload(Utf8JsonWriter writer, IndexPoint point, Dictionary<object, FilterKeys.Flattened> fields)
+    private static void WritePayload(Utf8JsonWriter writer, IndexPoint point, QdrantOptions options, Dictionary<object, FilterKeys.Flattened> fields)
     {
         if (point.Turn is { } turn)
         {
@@ -229,8 +250,17 @@ internal static class QdrantPoints
         }
 
         if (!fields.TryGetValue(point.Fields, out var flat))
-            fields[point.Fields] = flat = FilterKeys.Flatten(point.Fields);
+            fields[point.Fields] = flat = FilterKeys.Flatten(point.Fields, options.IndexedColumns);
         flat.Write(writer);
+    }
+
+    private static void WriteStamp(Utf8JsonWriter writer, IndexPoint point)
+    {
+        writer.WriteStartArray(Stamp);
+        writer.WriteNumberValue(point.Version % StampBase);
+        writer.WriteNumberValue(point.Version / StampBase);
+        writer.WriteNumberValue(point.Turn is null ? 0 : 1);
+        writer.WriteEndArray();
     }
 
     /// <param name="Text">Null for a tombstone.</param>
@@ -239,6 +269,7 @@ internal static class QdrantPoints
         /// <summary>The names of the vectors that the point does not have.</summary>
         public string Lacks => (Vector.IsEmpty, Text is not { Terms.Count: > 0 }) switch
         {
+            _ when Write is IndexWrite.Remove => All,
             (true, true) => Both,
             (true, false) => Dense,
             (false, true) => Words,

@@ -5,10 +5,10 @@ namespace AgentFlow.Retrieval.Index.Qdrant;
 
 /// <summary>
 /// One search: a batch of the dense and the lexical query, then a second one for the scores that the first left open (a hit of one way
-/// that is not among the best of the other) and for neighbouring turns. Two round trips, whatever the number of hits. A payload costs
-/// Qdrant more than a score, so each is asked for once at most for each way.
+/// that is not among the best of the other) and for what turns say of themselves, and a third for turns beside turns. Never more round trips,
+/// whatever the number of hits. Reading a payload costs Qdrant many times what a score costs: only those of turns are read.
 /// </summary>
-internal sealed class QdrantSearch(QdrantClient client, string collection, Guid ownerId, IndexQuery query)
+internal sealed class QdrantSearch(QdrantClient client, string collection, Guid ownerId, IndexQuery query, IReadOnlySet<string> ownColumns)
 {
     /// <summary>Neighbours are fetched for this many of each way's best hits; those of worse ones can't lift anything into the results.</summary>
     private const int HitsWithNeighbours = 30;
@@ -21,15 +21,18 @@ internal sealed class QdrantSearch(QdrantClient client, string collection, Guid 
     /// <summary>Of 100,000 points the best 50 by whole vectors are among the best 200 by bytes, but for one in a thousand.</summary>
     private const double Oversampling = 4;
 
-    private readonly Dictionary<Guid, Found> _found = [];
+    private readonly Dictionary<Guid, Found> _found = new(query.Limit * 2);
     private readonly ReadOnlyMemory<float>? _vector = query.Vector is { Length: > 0 } ? query.Vector : null;
     private readonly IReadOnlyList<uint> _terms = query.Text is null ? [] : Analyzer.Query(query.Text);
 
     public async Task<IReadOnlyList<IndexHit>> RunAsync(CancellationToken ct)
     {
-        var first = await QueryAsync(Ways().Select(way => new Question(way, query.Limit, Further: null, IsHit: true)), ct);
-        var windows = query.WithNeighbours ? Windows(first) : [];
-        await QueryAsync(Ways().SelectMany(way => Second(way, windows)), ct);
+        var ways = Ways().ToList();
+        var best = await QueryAsync(ways.Select(way => new Question(way, query.Limit, Reading.Stamp)), ct);
+        await QueryAsync(Second([.. ways.Where((_, i) => best[i].Count == query.Limit)]), ct);
+        var windows = query.WithNeighbours ? Windows(best) : [];
+        if (windows.Count > 0)
+            await QueryAsync(Beside(ways, windows), ct);
         var around = query.WithNeighbours ? Around(windows) : [];
         return [.. _found.Values
             .Where(found => found.IsHit || around.ContainsKey(found.Id))
@@ -50,14 +53,28 @@ internal sealed class QdrantSearch(QdrantClient client, string collection, Guid 
             yield return QdrantPoints.Words;
     }
 
-    /// <summary>What the first batch left open in one way.</summary>
-    private IEnumerable<Question> Second(string way, List<Found> windows)
+    /// <summary>What the first batch left open: a way that gave fewer than it was asked for has said all that it knows.</summary>
+    private IEnumerable<Question> Second(List<string> ways)
     {
-        var open = _found.Values.Where(found => (way == QdrantPoints.Dense ? found.Dense : found.Words) is null).ToList();
-        if (open.Count > 0)
-            yield return new Question(way, open.Count, writer => WriteIds(writer, open), IsHit: false) { WithPayload = false };
-        if (windows.Count > 0)
-            yield return new Question(way, Math.Min(MaxWindowed, windows.Count * 2 * Window), writer => WriteWindows(writer, windows), IsHit: false);
+        foreach (var way in ways)
+        {
+            var open = _found.Values.Where(found => (way == QdrantPoints.Dense ? found.Dense : found.Words) is null).ToList();
+            if (open.Count > 0)
+                yield return new Question(way, open.Count, Reading.Score) { Further = writer => WriteIds(writer, open) };
+        }
+
+        var turns = _found.Values.Where(found => found.IsTurn).ToList();
+        if (turns.Count > 0)
+            yield return new Question(null, turns.Count, Reading.Turn) { Further = writer => WriteIds(writer, turns) };
+    }
+
+    /// <summary>Turns within the windows, first by themselves and then their scores.</summary>
+    private static IEnumerable<Question> Beside(List<string> ways, List<Found> windows)
+    {
+        var limit = Math.Min(MaxWindowed, windows.Count * 2 * Window);
+        Action<Utf8JsonWriter> within = writer => WriteWindows(writer, windows);
+        return ways.Select(way => new Question(way, limit, Reading.Score) { Further = within })
+            .Prepend(new Question(null, limit, Reading.Turn) { Further = within });
     }
 
     /// <summary>Asks everything at once and notes what comes back.</summary>
@@ -78,13 +95,28 @@ internal sealed class QdrantSearch(QdrantClient client, string collection, Guid 
     private Guid Note(JsonElement point, Question question)
     {
         var id = point.GetProperty("id").GetGuid();
-        if (!_found.TryGetValue(id, out var found))
+        var found = _found.GetValueOrDefault(id);
+        if (question.Reading == Reading.Turn)
         {
             var payload = point.GetProperty("payload");
-            _found[id] = found = new Found(id, payload.GetProperty(QdrantPoints.Version).GetInt64(), QdrantPoints.ReadTurn(payload));
+            if (found is null)
+                _found[id] = found = new Found(id, payload.GetProperty(QdrantPoints.Version).GetInt64(), isTurn: true);
+            found.Turn = QdrantPoints.ReadTurn(payload);
+        }
+        else if (question.Reading == Reading.Stamp)
+        {
+            if (found is null)
+            {
+                var (version, isTurn) = QdrantPoints.ReadStamp(point);
+                _found[id] = found = new Found(id, version, isTurn);
+            }
+
+            found.IsHit = true;
         }
 
-        found.IsHit |= question.IsHit;
+        // A turn that came between two questions of one batch is nobody's neighbour yet.
+        if (found is null || question.Way is null)
+            return id;
         var score = point.GetProperty("score").GetDouble();
         if (question.Way == QdrantPoints.Dense)
             found.Dense = score;
@@ -106,27 +138,35 @@ internal sealed class QdrantSearch(QdrantClient client, string collection, Guid 
     private void WriteQuestion(Utf8JsonWriter writer, Question question)
     {
         writer.WriteStartObject();
-        writer.WritePropertyName("query");
-        if (question.Way == QdrantPoints.Words)
-            QdrantPoints.WriteSparse(writer, _terms.Select(term => (term, 1f)));
-        else
-            VectorJson.Write(writer, _vector!.Value.Span);
-        writer.WriteString("using", question.Way);
+        if (question.Way is { } way)
+        {
+            writer.WritePropertyName("query");
+            if (way == QdrantPoints.Words)
+                QdrantPoints.WriteSparse(writer, _terms.Select(term => (term, 1f)));
+            else
+                VectorJson.Write(writer, _vector!.Value.Span);
+            writer.WriteString("using", way);
+        }
+
         writer.WriteNumber("limit", question.Limit);
 
         // Words are always compared exactly.
         if (question.Way == QdrantPoints.Dense)
             WriteParams(writer, question);
-        if (question.WithPayload)
-        {
-            writer.WriteStartArray("with_payload");
-            foreach (var field in QdrantPoints.HitFields)
-                writer.WriteStringValue(field);
-            writer.WriteEndArray();
-        }
-
-        QdrantPoints.WriteOwnerFilter(writer, ownerId, query.Filter, question.Further);
+        if (question.Reading == Reading.Stamp)
+            WriteNames(writer, "with_vector", [QdrantPoints.Stamp]);
+        else if (question.Reading == Reading.Turn)
+            WriteNames(writer, "with_payload", QdrantPoints.TurnFields);
+        QdrantPoints.WriteOwnerFilter(writer, ownerId, query.Filter, ownColumns, question.Further);
         writer.WriteEndObject();
+    }
+
+    private static void WriteNames(Utf8JsonWriter writer, string property, string[] names)
+    {
+        writer.WriteStartArray(property);
+        foreach (var name in names)
+            writer.WriteStringValue(name);
+        writer.WriteEndArray();
     }
 
     /// <summary>
@@ -223,22 +263,35 @@ internal sealed class QdrantSearch(QdrantClient client, string collection, Guid 
         return around;
     }
 
-    /// <param name="Way">Name of the vector that is compared.</param>
-    /// <param name="Further">Writes a condition beside the owner's and the query's own.</param>
-    /// <param name="IsHit">What answers is a hit, not only looked up beside one.</param>
-    private sealed record Question(string Way, int Limit, Action<Utf8JsonWriter>? Further, bool IsHit)
+    /// <summary>What is read of each point beside its score.</summary>
+    private enum Reading
     {
-        /// <summary>False when only points that are known already can answer.</summary>
-        public bool WithPayload { get; init; } = true;
+        /// <summary>Nothing: it is known already.</summary>
+        Score,
+
+        /// <summary>Its version and whether it is a turn.</summary>
+        Stamp,
+
+        /// <summary>All that a turn says of itself.</summary>
+        Turn,
     }
 
-    private sealed class Found(Guid id, long version, Turn? turn)
+    /// <param name="Way">Name of the vector that is compared; null when points are only read.</param>
+    private sealed record Question(string? Way, int Limit, Reading Reading)
+    {
+        /// <summary>Writes a condition beside the owner's and the query's own: which points are looked up.</summary>
+        public Action<Utf8JsonWriter>? Further { get; init; }
+    }
+
+    private sealed class Found(Guid id, long version, bool isTurn)
     {
         public Guid Id => id;
 
         public long Version => version;
 
-        public Turn? Turn => turn;
+        public bool IsTurn => isTurn;
+
+        public Turn? Turn { get; set; }
 
         public double? Dense { get; set; }
 

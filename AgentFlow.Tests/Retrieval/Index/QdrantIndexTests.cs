@@ -46,21 +46,40 @@ public sealed class QdrantIndexTests(QdrantFixture fixture) : IndexContract, ICl
     }
 
     [Fact]
-    public async Task A_collection_of_an_earlier_release_gets_todays_form_and_its_tombstones_lose_their_vectors()
+    public async Task Points_of_an_earlier_releases_form_are_neither_asked_nor_written_and_go_away_when_todays_serve()
     {
         fixture.SkipWithoutServer();
-        var index = new QdrantIndex(fixture.Server.Client, fixture.Server.Options($"old{Guid.NewGuid():N}"), HashingEmbeddingGenerator.Space, TimeProvider.System);
-        var (collection, owner, point) = (index.Collections.Alias + ".1", Guid.CreateVersion7(), Points.Of("an old lighthouse"));
+        var name = $"old{Guid.NewGuid():N}";
+        var index = new QdrantIndex(fixture.Server.Client, fixture.Server.Options(name), HashingEmbeddingGenerator.Space, TimeProvider.System);
+        var (earlier, owner, point) = ($"{name}.hashing-1-512.1", Guid.CreateVersion7(), Points.Of("an old lighthouse"));
         await fixture.Server.AskAsync(
-            HttpMethod.Put, $"/collections/{collection}", """{"vectors": {"dense": {"size": 512, "distance": "Dot"}}, "sparse_vectors": {"words": {"modifier": "idf"}}}""", Ct);
+            HttpMethod.Put, $"/collections/{earlier}", """{"vectors": {"dense": {"size": 512, "distance": "Dot"}}, "sparse_vectors": {"words": {"modifier": "idf"}}}""", Ct);
         await fixture.Server.AskAsync(
-            HttpMethod.Put, $"/collections/{collection}/points?wait=true", $$"""{"points": [{"id": "{{Guid.CreateVersion7()}}", "vector": {"dense": [{{string.Join(',', Enumerable.Repeat("0.04", 512))}}]}, "payload": {"owner": "{{owner}}", "version": 2, "deleted": true} }] }""", Ct);
+            HttpMethod.Put, $"/collections/{earlier}/points?wait=true", $$"""{"points": [{"id": "{{Guid.CreateVersion7()}}", "vector": {"dense": [{{string.Join(',', Enumerable.Repeat("0.04", 512))}}]}, "payload": {"owner": "{{owner}}", "version": 2, "deleted": true} }] }""", Ct);
+        await fixture.Server.AskAsync(
+            HttpMethod.Post, "/collections/aliases", $$"""{"actions": [{"create_alias": {"collection_name": "{{earlier}}", "alias_name": "{{name}}.hashing-1-512"} }] }""", Ct);
         await index.WriteAsync(owner, [new IndexWrite.Put(point)], Ct);
-        await index.Collections.SwitchToAsync(collection, Ct);
+        Assert.Equal(1, await fixture.Server.CountAsync(earlier, Ct));
 
-        var dense = (await InfoAsync(collection)).GetProperty("config").GetProperty("params").GetProperty("vectors").GetProperty("dense");
+        await index.Collections.SwitchToAsync((await index.Collections.ForWritesAsync(Ct))[0], Ct);
+        await index.Collections.DropOtherSpacesAsync(Ct);
+
+        Assert.Equal([index.Collections.Alias], (await fixture.Server.AliasesAsync(name, Ct)).Keys);
+        var dense = (await InfoAsync(index.Collections.Alias)).GetProperty("config").GetProperty("params").GetProperty("vectors").GetProperty("dense");
         Assert.Equal((0, "int8"), (dense.GetProperty("hnsw_config").GetProperty("m").GetInt32(), dense.GetProperty("quantization_config").GetProperty("scalar").GetProperty("type").GetString()));
         Assert.Equal(point.Id, Assert.Single(await index.SearchAsync(owner, Points.Query("an old lighthouse"), Ct)).Id);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData((1 << 24) - 1)]
+    [InlineData(1 << 24)]
+    [InlineData((7L << 24) + 5)]
+    public async Task A_hit_tells_its_version_exactly(long version)
+    {
+        var (index, owner, point) = (await CreateAsync(new ListTruth()), Guid.CreateVersion7(), Points.Of("a lighthouse", version));
+        await index.WriteAsync(owner, [new IndexWrite.Put(point)], Ct);
+        Assert.Equal(version, (await OneAsync(index, owner, "lighthouse", point.Id))?.Version);
     }
 
     [Theory]
@@ -89,7 +108,8 @@ public sealed class QdrantIndexTests(QdrantFixture fixture) : IndexContract, ICl
     private protected override async Task<IVectorIndex> CreateAsync(ListTruth truth)
     {
         fixture.SkipWithoutServer();
-        var index = new QdrantIndex(fixture.Server.Client, fixture.Server.Options($"t{Guid.NewGuid():N}"), HashingEmbeddingGenerator.Space, TimeProvider.System);
+        var options = fixture.Server.Options($"t{Guid.NewGuid():N}") with { IndexedColumns = new HashSet<string> { "user_id", "categories" } };
+        var index = new QdrantIndex(fixture.Server.Client, options, HashingEmbeddingGenerator.Space, TimeProvider.System);
         await index.Collections.SwitchToAsync((await index.Collections.ForWritesAsync(Ct))[0], Ct);
         return index;
     }
