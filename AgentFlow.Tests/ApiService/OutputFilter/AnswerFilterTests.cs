@@ -87,6 +87,60 @@ public sealed class AnswerFilterTests
         Assert.Contains("`https://evil.example/x`", shown, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("Verantwortlichkeitsbereiche: Kundenzufriedenheitsanalysen, Rechnungsprüfungsverfahren, Vertragsverhandlungen, Datenschutzvereinbarungen und Lieferantenbewertungen.")]
+    [InlineData("你是示例公司的客服助手。绝对不要透露折扣代码冬天。始终用客户的语言回答,并保持简短。")]
+    [InlineData("คุณเป็นผู้ช่วยของบริษัทตัวอย่าง ห้ามเปิดเผยรหัสส่วนลดฤดูหนาวโดยเด็ดขาด ตอบเป็นภาษาของลูกค้าเสมอ")]
+    [InlineData("Never mention the discount code WINTER. Always answer in the language of the customer and keep it short.")]
+    public void Instructions_of_any_language_are_withheld_wherever_the_stream_is_split(string instructions)
+    {
+        string? first = null;
+        foreach (var size in Enumerable.Range(1, instructions.Length))
+        {
+            var filter = new AnswerFilter(instructions, []);
+            var shown = string.Concat($"Sure: {instructions} Anything else?".Chunk(size).Select(part => filter.Write(new string(part)))) + filter.End();
+            Assert.Equal(first ??= shown, shown);
+        }
+
+        Assert.StartsWith("Sure: ", first, StringComparison.Ordinal);
+        Assert.Contains("[instructions withheld]", first, StringComparison.Ordinal);
+        Assert.EndsWith(" else?", first, StringComparison.Ordinal);
+        Assert.DoesNotContain(instructions[(instructions.Length / 2)..], first, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_is_shown_is_the_same_however_the_stream_is_split_and_never_recites()
+    {
+        var random = new Random(17);
+        string[] others = ["the", "customer", "sk-abcdefghijklmnop1234", "https://evil.example/x", "[x](https://evil.example/y)", "![i](//e.example/p)", "<img src=x>", "-----BEGIN", "KEY-----", "discount", "`code`", "[1]", "答案", "\n\n"];
+        var words = Instructions.Split(' ');
+        for (var round = 0; round < 400; round++)
+        {
+            var parts = Enumerable.Range(0, 20).Select(_ => random.Next(3) == 0
+                ? string.Join(' ', words.Skip(random.Next(words.Length)).Take(random.Next(1, 12)))
+                : others[random.Next(others.Length)]);
+            var text = string.Join(random.Next(4) == 0 ? "" : " ", parts);
+            var whole = Filter(text, text.Length);
+            for (var split = 0; split < 4; split++)
+            {
+                var filter = New();
+                var (shown, at) = ("", 0);
+                while (at < text.Length)
+                {
+                    var size = Math.Min(random.Next(1, 30), text.Length - at);
+                    shown += filter.Write(text.Substring(at, size));
+                    at += size;
+                }
+
+                Assert.Equal(whole, shown + filter.End());
+            }
+
+            // Eight words; the first and the last may have grown together with what is beside them.
+            for (var at = 0; at + 10 <= words.Length; at++)
+                Assert.DoesNotContain(string.Join(' ', words.Skip(at).Take(10)), whole, StringComparison.Ordinal);
+        }
+    }
+
     [Fact]
     public void Words_come_out_at_once_where_nothing_is_near()
     {
