@@ -34,10 +34,10 @@ internal static class ConversationEndpoints
     private static async Task<Ok<Page<ConversationSummary>>> List(Caller caller, Conversations conversations, int? limit, string? cursor, CancellationToken ct) =>
         TypedResults.Ok(await conversations.ListAsync(caller.Owner, Cursor.Limit(limit, DefaultPage), Cursor.TimeAndId(cursor), ct));
 
-    private static async Task<Ok<Page<ConversationHit>>> Search(Caller caller, Conversations conversations, string? q, int? limit, CancellationToken ct)
+    private static async Task<Ok<Page<ConversationHit>>> Search(Caller caller, Conversations conversations, string? q, int? limit, string? cursor, CancellationToken ct)
     {
         var text = ChatValidation.Text("q", q ?? string.Empty, MaxQueryLength);
-        return TypedResults.Ok(new Page<ConversationHit>(await conversations.SearchAsync(caller.Owner, text, Cursor.Limit(limit, DefaultPage), ct)));
+        return TypedResults.Ok(await conversations.SearchAsync(caller.Owner, text, Cursor.Limit(limit, DefaultPage), Cursor.TimeAndId(cursor), ct));
     }
 
     private static async Task<Ok<ConversationSummary>> Get(ConversationId id, Caller caller, Conversations conversations, CancellationToken ct) =>

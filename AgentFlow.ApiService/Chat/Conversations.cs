@@ -43,13 +43,16 @@ internal sealed class Conversations(Database database)
 
     /// <summary>Finds the text as it was typed, in any case; a title counts as the conversation's newest message.</summary>
     private const string Search = """
-        select c.id, c.title, null::uuid, null::smallint, c.title, c.updated_at
-        from conversations c where c.is_kept and strpos(lower(c.title), lower($1)) > 0
-        union all
-        select c.id, c.title, m.id, m.role, substr(m.content, greatest(1, strpos(lower(m.content), lower($1)) - 80), 240), m.created_at
-        from messages m join conversations c on c.id = m.conversation_id and c.is_kept
-        where strpos(lower(m.content), lower($1)) > 0
-        order by 6 desc limit $2
+        select * from (
+            select c.id, c.title, null::uuid, null::smallint, c.title, c.updated_at as at, c.id as hit
+            from conversations c where c.is_kept and strpos(lower(c.title), lower($1)) > 0
+            union all
+            select c.id, c.title, m.id, m.role, substr(m.content, greatest(1, strpos(lower(m.content), lower($1)) - 80), 240), m.created_at, m.id
+            from messages m join conversations c on c.id = m.conversation_id and c.is_kept
+            where strpos(lower(m.content), lower($1)) > 0
+        ) hits
+        where $3::timestamptz is null or (at, hit) < ($3::timestamptz, $4::uuid)
+        order by at desc, hit desc limit $2
         """;
 
     public async Task<Page<ConversationSummary>> ListAsync(OwnerId owner, int limit, (DateTimeOffset Time, Guid Id)? after, CancellationToken ct)
@@ -88,8 +91,14 @@ internal sealed class Conversations(Database database)
             .Add($"{DeleteOne} returning id", [id.Value])
             .ReadAsync((reader, token) => reader.ReadAsync(token), ct);
 
-    public Task<List<ConversationHit>> SearchAsync(OwnerId owner, string text, int limit, CancellationToken ct) =>
-        database.ForOwner(owner.Value).QueryAsync(Search, [text, limit], ReadHit, ct);
+    public async Task<Page<ConversationHit>> SearchAsync(OwnerId owner, string text, int limit, (DateTimeOffset Time, Guid Id)? after, CancellationToken ct)
+    {
+        var hits = await database.ForOwner(owner.Value).QueryAsync(Search, [text, limit + 1, after?.Time, after?.Id], ReadHit, ct);
+        var next = hits.Count > limit && hits[limit - 1] is var last
+            ? Cursor.Of(last.CreatedAt.ToString("O", CultureInfo.InvariantCulture), last.MessageId?.ToString() ?? last.ConversationId.ToString())
+            : null;
+        return new([.. hits.Take(limit)], next);
+    }
 
     private static ConversationSummary ReadSummary(NpgsqlDataReader reader) => new()
     {

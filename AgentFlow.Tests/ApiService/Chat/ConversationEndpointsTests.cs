@@ -93,6 +93,29 @@ public sealed class ConversationEndpointsTests(EchoHost shared) : IClassFixture<
     }
 
     [Fact]
+    public async Task What_was_found_comes_page_by_page_each_once()
+    {
+        var id = await AskAsync("heron 0");
+        for (var i = 1; i < 3; i++)
+            await AskAsync($"heron {i}", id);
+        var all = (await GetAsync<Page<ConversationHit>>("/api/chat/search?q=heron")).Items;
+        var paged = new List<ConversationHit>();
+        string? cursor = null;
+        do
+        {
+            var page = await GetAsync<Page<ConversationHit>>($"/api/chat/search?q=heron&limit=2{(cursor is null ? "" : $"&cursor={cursor}")}");
+            paged.AddRange(page.Items);
+            cursor = page.NextCursor;
+        }
+        while (cursor is not null);
+
+        // The title, three questions and three answers.
+        Assert.Equal(7, all.Count);
+        Assert.Equal(all, paged);
+        Assert.Equal(HttpStatusCode.BadRequest, await StatusAsync("/api/chat/search?q=heron&cursor=x"));
+    }
+
+    [Fact]
     public async Task A_deleted_conversation_takes_messages_runs_and_events_along()
     {
         var id = await AskAsync("hello");
