@@ -40,6 +40,9 @@ internal sealed class ModelException(ModelFault fault, string provider, string m
 {
     public ModelFault Fault => fault;
 
+    /// <summary>The member of the request that the provider does not know or take, where it says so.</summary>
+    public string? UnsupportedParameter { get; init; }
+
     public string Provider => provider;
 
     /// <summary>What the provider asked for, or how long its circuit stays open.</summary>

@@ -16,17 +16,21 @@ internal static class ChatRequestBody
 {
     private static readonly JsonSerializerOptions Compact = new(AIJsonUtilities.DefaultOptions) { WriteIndented = false };
 
-    public static ReadOnlyMemory<byte> Write(string model, IEnumerable<ChatMessage> messages, ChatOptions? options)
+    public static ReadOnlyMemory<byte> Write(string model, IEnumerable<ChatMessage> messages, ChatOptions? options, RequestDialect dialect)
     {
         var buffer = new ArrayBufferWriter<byte>(4096);
         using var json = new Utf8JsonWriter(buffer, new JsonWriterOptions { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
         json.WriteStartObject();
         json.WriteString("model", model);
         json.WriteBoolean("stream", true);
-        json.WriteStartObject("stream_options");
-        json.WriteBoolean("include_usage", true);
-        json.WriteEndObject();
-        WriteSettings(json, options);
+        if (dialect.HasUsage)
+        {
+            json.WriteStartObject("stream_options");
+            json.WriteBoolean("include_usage", true);
+            json.WriteEndObject();
+        }
+
+        WriteSettings(json, options, dialect);
         json.WriteStartArray("messages");
         if (options?.Instructions is { Length: > 0 } instructions)
             WriteText(json, "system", instructions);
@@ -39,14 +43,14 @@ internal static class ChatRequestBody
         return buffer.WrittenMemory;
     }
 
-    private static void WriteSettings(Utf8JsonWriter json, ChatOptions? options)
+    private static void WriteSettings(Utf8JsonWriter json, ChatOptions? options, RequestDialect dialect)
     {
-        if (options?.Temperature is { } temperature)
+        if (options?.Temperature is { } temperature && dialect.HasTemperature)
             json.WriteNumber("temperature", temperature);
         if (options?.TopP is { } topP)
             json.WriteNumber("top_p", topP);
         if (options?.MaxOutputTokens is { } maxTokens)
-            json.WriteNumber("max_tokens", maxTokens);
+            json.WriteNumber(dialect.SaysCompletionTokens ? "max_completion_tokens" : "max_tokens", maxTokens);
         if (options?.Seed is { } seed)
             json.WriteNumber("seed", seed);
     }

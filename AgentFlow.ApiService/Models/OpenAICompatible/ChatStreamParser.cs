@@ -79,6 +79,8 @@ internal sealed class ChatStreamParser(string provider)
         {
             if (delta.TryGetProperty("content", out var content) && content.ValueKind == JsonValueKind.String && content.GetString() is { Length: > 0 } text)
                 update.Contents.Add(new TextContent(text));
+            if (Reasoning(delta) is { } thought)
+                update.Contents.Add(new TextReasoningContent(thought));
             if (delta.TryGetProperty("tool_calls", out var calls) && calls.ValueKind == JsonValueKind.Array)
                 ReadCalls(calls);
         }
@@ -91,6 +93,11 @@ internal sealed class ChatStreamParser(string provider)
             _calls.Clear();
         }
     }
+
+    /// <summary>What a model thinks before it answers, under either of its names; not shown, but a sign that it is at work.</summary>
+    private static string? Reasoning(JsonElement delta) =>
+        (delta.TryGetProperty("reasoning_content", out var thought) || delta.TryGetProperty("reasoning", out thought))
+        && thought.ValueKind == JsonValueKind.String && thought.GetString() is { Length: > 0 } text ? text : null;
 
     private void ReadCalls(JsonElement calls)
     {

@@ -18,6 +18,7 @@ internal sealed class OpenAIChatClient(HttpClient http, ProviderOptions provider
     private const long MaxStreamBytes = 64L * 1024 * 1024;
 
     private readonly Uri _address = new(provider.Endpoint.TrimEnd('/') + "/chat/completions");
+    private volatile RequestDialect _dialect = new();
     private readonly ChatClientMetadata _metadata = new(provider.DisplayName, new Uri(provider.Endpoint), provider.Model);
 
     public async Task<ChatResponse> GetResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default) =>
@@ -26,7 +27,7 @@ internal sealed class OpenAIChatClient(HttpClient http, ProviderOptions provider
     public async IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(
         IEnumerable<ChatMessage> messages, ChatOptions? options = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
-        using var response = await SendAsync(ChatRequestBody.Write(provider.Model, messages, options), cancellationToken);
+        using var response = await OpenAsync(messages as IReadOnlyCollection<ChatMessage> ?? [.. messages], options, cancellationToken);
         await using var body = await response.Content.ReadAsStreamAsync(cancellationToken);
         var parser = new ChatStreamParser(provider.DisplayName);
         await using var events = EventStream.ReadDataAsync(body, MaxLineBytes, MaxStreamBytes, cancellationToken).GetAsyncEnumerator(cancellationToken);
@@ -47,6 +48,22 @@ internal sealed class OpenAIChatClient(HttpClient http, ProviderOptions provider
 
     public void Dispose()
     {
+    }
+
+    private async Task<HttpResponseMessage> OpenAsync(IReadOnlyCollection<ChatMessage> messages, ChatOptions? options, CancellationToken ct)
+    {
+        var dialect = _dialect;
+        while (true)
+        {
+            try
+            {
+                return await SendAsync(ChatRequestBody.Write(provider.Model, messages, options, dialect), ct);
+            }
+            catch (ModelException e) when (e.Fault == ModelFault.BadRequest && dialect.Without(e.UnsupportedParameter) is { } other)
+            {
+                _dialect = dialect = other;
+            }
+        }
     }
 
     private async Task<HttpResponseMessage> SendAsync(ReadOnlyMemory<byte> body, CancellationToken ct)

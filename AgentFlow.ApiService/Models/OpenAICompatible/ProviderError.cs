@@ -15,7 +15,7 @@ internal static class ProviderError
 
     public static async Task<ModelException> ReadAsync(string provider, HttpResponseMessage response, DateTimeOffset now, CancellationToken ct)
     {
-        var (code, message) = await ReadBodyAsync(response, ct);
+        var (code, message, parameter) = await ReadBodyAsync(response, ct);
         var fault = (int)response.StatusCode switch
         {
             429 => code == "insufficient_quota" ? ModelFault.Refused : ModelFault.RateLimited,
@@ -24,7 +24,10 @@ internal static class ProviderError
             413 => ModelFault.ContextTooLong,
             _ => SaysContextTooLong(code, message) ? ModelFault.ContextTooLong : ModelFault.BadRequest,
         };
-        return new ModelException(fault, provider, Describe(provider, response.StatusCode, code), RetryAfter(response, now));
+        return new ModelException(fault, provider, Describe(provider, response.StatusCode, code), RetryAfter(response, now))
+        {
+            UnsupportedParameter = code is "unsupported_parameter" or "unsupported_value" ? parameter : null,
+        };
     }
 
     public static ModelException FromStream(string provider, JsonElement error)
@@ -34,7 +37,7 @@ internal static class ProviderError
         return new ModelException(fault, provider, $"{provider} sent an error inside its stream{Suffix(code)}.");
     }
 
-    private static async Task<(string? Code, string? Message)> ReadBodyAsync(HttpResponseMessage response, CancellationToken ct)
+    private static async Task<(string? Code, string? Message, string? Parameter)> ReadBodyAsync(HttpResponseMessage response, CancellationToken ct)
     {
         try
         {
@@ -43,12 +46,12 @@ internal static class ProviderError
             var read = await body.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, ct);
             using var document = JsonDocument.Parse(buffer.AsMemory(0, read));
             return document.RootElement.TryGetProperty("error", out var error)
-                ? (Text(error, "code") ?? Text(error, "type"), Text(error, "message"))
-                : (null, null);
+                ? (Text(error, "code") ?? Text(error, "type"), Text(error, "message"), Text(error, "param"))
+                : (null, null, null);
         }
         catch (Exception e) when (e is JsonException or IOException or InvalidOperationException or HttpRequestException)
         {
-            return (null, null);
+            return (null, null, null);
         }
     }
 

@@ -135,6 +135,43 @@ public sealed class FailoverTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task After_a_while_one_request_tries_a_provider_that_failed_and_its_outcome_decides()
+    {
+        var clock = new ManualClock();
+        var breaker = new CircuitBreaker(clock);
+        for (var i = 0; i < 5; i++)
+        {
+            Assert.True(breaker.TryEnter());
+            breaker.Failed();
+        }
+
+        Assert.False(breaker.TryEnter());
+        Assert.Equal(TimeSpan.FromSeconds(15), breaker.OpenTime);
+        clock.Advance(TimeSpan.FromSeconds(15));
+        Assert.Equal([true, false, false], [breaker.TryEnter(), breaker.TryEnter(), breaker.TryEnter()]);
+        breaker.Failed();
+        Assert.False(breaker.TryEnter());
+        clock.Advance(TimeSpan.FromSeconds(15));
+        Assert.True(breaker.TryEnter());
+        breaker.Left();
+        Assert.True(breaker.TryEnter());
+        breaker.Succeeded();
+        Assert.Equal([true, true], [breaker.TryEnter(), breaker.TryEnter()]);
+
+        // The same through the client: back to the first as soon as it answers.
+        var route = Route(Options(_first), clock);
+        var both = Failover(route, Route(Options(_second)));
+        _first.Respond = _ => Script.Fail(401, "invalid_api_key");
+        for (var i = 0; i < 6; i++)
+            Assert.Equal("second", Text(await ReadAsync(both, Limit)));
+        Assert.Equal(5, _first.RequestCount);
+        _first.Respond = _ => Script.Say("first");
+        clock.Advance(TimeSpan.FromSeconds(15));
+        Assert.Equal("first", Text(await ReadAsync(both, Limit)));
+        Assert.Null(route.Breaker.OpenTime);
+    }
+
+    [Fact]
     public async Task A_cancelled_request_reaches_the_provider()
     {
         _first.Enqueue(Script.SayThenStall("Hel"));

@@ -175,6 +175,53 @@ public sealed class OpenAIChatClientTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_a_model_does_not_take_is_left_out_or_called_otherwise_from_then_on()
+    {
+        static Script Refuse(string parameter, string code) => new()
+        {
+            Status = 400, ContentType = "application/json",
+            Json = $$$"""{"error":{"message":"'{{{parameter}}}' is not supported with this model.","type":"invalid_request_error","param":"{{{parameter}}}","code":"{{{code}}}"}}""",
+        };
+        _provider.Enqueue(Refuse("max_tokens", "unsupported_parameter"), Refuse("temperature", "unsupported_value"), Script.Say("Hello"), Script.Say("again"));
+        using var client = Client();
+        var options = new ChatOptions { MaxOutputTokens = 100, Temperature = 0.5f };
+
+        var first = await client.GetResponseAsync(Prompt, options, Limit);
+        var second = await client.GetResponseAsync(Prompt, options, Limit);
+
+        Assert.Equal(("Hello", "again"), (first.Text, second.Text));
+        Assert.Equal(
+            ["max_tokens temperature", "max_completion_tokens temperature", "max_completion_tokens", "max_completion_tokens"],
+            _provider.Requests.Select(request => string.Join(' ', request.Body.EnumerateObject().Select(member => member.Name).Where(name => name is "temperature" || name.StartsWith("max", StringComparison.Ordinal)).Order(StringComparer.Ordinal))));
+
+        // Refused in both its forms, it is the request's fault.
+        _provider.Enqueue(Refuse("max_completion_tokens", "unsupported_parameter"));
+        Assert.Equal(ModelFault.BadRequest, (await Assert.ThrowsAsync<ModelException>(() => client.GetResponseAsync(Prompt, options, Limit))).Fault);
+    }
+
+    [Theory]
+    [InlineData("reasoning_content")]
+    [InlineData("reasoning")]
+    public async Task What_a_model_thinks_aloud_keeps_the_connection_and_is_not_shown(string member)
+    {
+        var thought = new ScriptStep.Bytes(Encoding.UTF8.GetBytes($$$"""data: {"id":"c","choices":[{"index":0,"delta":{"role":"assistant","content":null,"{{{member}}}":"Hmm"},"finish_reason":null}]}""" + "\n\n"));
+        _provider.Enqueue(new Script { Steps = [thought, .. Script.Say("Hi").Steps] });
+        var (options, clock) = (Options(_provider), new ManualClock());
+        using var client = new TimeLimits(new OpenAIChatClient(Http, options, TimeProvider.System), options, clock);
+
+        var said = "";
+        var thoughts = 0;
+        await foreach (var update in client.GetStreamingResponseAsync(Prompt, null, Limit))
+        {
+            if (update.Contents.OfType<TextReasoningContent>().Any() && thoughts++ == 0)
+                clock.Advance(options.FirstTokenTimeout * 2);
+            said += update.Text;
+        }
+
+        Assert.Equal(("Hi", 1), (said, thoughts));
+    }
+
+    [Fact]
     public async Task Leaving_the_stream_closes_the_providers_connection()
     {
         _provider.Enqueue(Script.SayThenStall("Hello"));
