@@ -23,6 +23,30 @@ internal sealed class AgentLoop(
     {
         using var span = StartSpan(run);
         var startedAt = time.GetTimestamp();
+        string? error = RunErrors.Internal;
+        try
+        {
+            await TakeTurnAsync(run, writer, ct);
+            error = null;
+        }
+        catch (RunFailedException failed)
+        {
+            error = failed.Code;
+            throw;
+        }
+        catch (RunInterruptedException)
+        {
+            error = "interrupted";
+            throw;
+        }
+        finally
+        {
+            Measure(run, span, startedAt, error == RunErrors.Internal && ct.IsCancellationRequested ? "cancelled" : error);
+        }
+    }
+
+    private async Task TakeTurnAsync(RunContext run, RunWriter writer, CancellationToken ct)
+    {
         var (turn, answer) = run.Checkpoint is { } checkpoint
             ? await ResumeAsync(run, TurnCheckpoint.Parse(checkpoint), writer, ct)
             : await BeginAsync(run, writer, ct);
@@ -43,12 +67,13 @@ internal sealed class AgentLoop(
         }
         finally
         {
+            if (turn.Tools.ReadUntrustedText)
+                writer.MarkAsUntrusted();
             await SettleAsync(turn, writer);
         }
 
         await writer.EmitAsync(turn.Usage, ct);
-        learner.Queue(run, writer, turn.Model.IsOffline, turn.LearnsByRules);
-        Telemetry.InvokeAgentDuration.Record(time.GetElapsedTime(startedAt).TotalSeconds, new TagList { { Telemetry.Tags.AgentName, run.Agent.Slug } });
+        learner.Queue(run, writer, turn.Model.IsOffline, turn.LearnsByRules, turn.Tools.ReadUntrustedText);
     }
 
     private async Task<(Turn Turn, AnswerStream Answer)> BeginAsync(RunContext run, RunWriter writer, CancellationToken ct)
@@ -150,6 +175,19 @@ internal sealed class AgentLoop(
 
         using var limit = new CancellationTokenSource(SettleTimeout, time);
         await usage.SettleAsync(PayerOf(run), run.RunId, run.Model, used.InputTokens, used.OutputTokens, used.Cost, limit.Token);
+    }
+
+    private void Measure(RunContext run, Activity? span, long startedAt, string? error)
+    {
+        var tags = new TagList { { Telemetry.Tags.AgentName, run.Agent.Slug } };
+        if (error is not null)
+        {
+            tags.Add(Telemetry.Tags.ErrorType, error);
+            span?.SetTag(Telemetry.Tags.ErrorType, error);
+            span?.SetStatus(error == "cancelled" ? ActivityStatusCode.Unset : ActivityStatusCode.Error);
+        }
+
+        Telemetry.InvokeAgentDuration.Record(time.GetElapsedTime(startedAt).TotalSeconds, tags);
     }
 
     private static Payer PayerOf(RunContext run) => new(run.Asker ?? run.OwnerId, run.KeyId);

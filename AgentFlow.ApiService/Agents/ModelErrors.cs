@@ -17,7 +17,7 @@ internal static class ModelErrors
             ModelFault.RateLimited => ("model_rate_limited", "The model's provider takes no more requests for now.", 503),
             ModelFault.Timeout => ("model_timeout", "The model did not answer in time.", 503),
             ModelFault.Refused => ("model_refused", "The model's provider refused the request; the administrator should check its key and model name.", 503),
-            ModelFault.BadRequest => ("model_rejected_request", "The model's provider did not accept the request.", 502),
+            ModelFault.BadRequest => ("model_rejected_request", "The model's provider did not accept the request.", 503),
             ModelFault.ContextTooLong => ("context_too_long", "The conversation is longer than the model can take.", 400),
             ModelFault.Malformed or ModelFault.Cut => ("model_malformed_answer", "The model's answer broke off or could not be read.", 503),
             _ => ("model_unavailable", "The model can not be reached at the moment.", 503),

@@ -23,6 +23,7 @@ internal sealed class Turn
     private readonly StringBuilder _said = new();
     private readonly List<ChatMessage> _added = [];
     private readonly List<FunctionCallContent> _pending = [];
+    private readonly HashSet<string> _callIds = new(StringComparer.Ordinal);
     private readonly int _toolTokens;
     private HistoryCompacted? _compaction;
     private int _promptTokens;
@@ -40,7 +41,7 @@ internal sealed class Turn
     {
         (_run, _recalled, _noted, Model, Tools) = (run, recalled, noted, model, tools);
         _toolTokens = tools.Declarations.OfType<AIFunctionDeclaration>().Sum(t => TokenEstimate.Of(t.Name + t.Description + t.JsonSchema.GetRawText()));
-        tools.ReadUntrustedText = recalled.Chunks.Count > 0 || run.SelectedText is not null || run.Context is not null || run.History.Any(past => past.SelectedText is not null);
+        tools.ReadUntrustedText = recalled.Chunks.Count > 0 || run.SelectedText is not null || run.Context is not null || run.History.Any(past => past.SelectedText is not null || past.ReadUntrusted);
         var window = Math.Min(model.ContextTokens, run.Agent.Limits.ContextTokens ?? int.MaxValue);
         _promptTokens = Math.Max(window - Math.Min(run.Agent.Limits.OutputTokens, window / 4), window / 2);
         Prompt = Assemble() ?? throw new RunFailedException(
@@ -112,6 +113,7 @@ internal sealed class Turn
         _messages.Clear();
         _messages.AddRange([.. Prompt.Messages, .. from.Messages]);
         _pending.AddRange(from.Pending);
+        _callIds.UnionWith(from.Messages.SelectMany(message => message.Contents).OfType<FunctionCallContent>().Concat(from.Pending).Select(call => call.CallId));
         _text.Append(from.Text);
         _said.Append(from.Said);
         (_steps, _toolCalls, _brokenCalls, _callsBefore) = (from.Steps, from.ToolCalls, from.BrokenCalls, from.CallsBefore);
@@ -172,7 +174,7 @@ internal sealed class Turn
                 _said.Append(text.Text);
                 break;
             case FunctionCallContent call:
-                _pending.Add(call);
+                _pending.Add(CallIds.MakeUnique(call, _callIds));
                 break;
             case UsageContent usage:
                 _isStepAccounted = true;

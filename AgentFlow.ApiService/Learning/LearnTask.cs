@@ -1,12 +1,13 @@
 using System.Text.Json;
 using AgentFlow.ApiService.Context;
+using AgentFlow.ApiService.Runs;
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Memories;
 using AgentFlow.ServiceDefaults.Queue;
 
 namespace AgentFlow.ApiService.Learning;
 
-/// <summary>One turn to learn from. An empty answer: only what the user said counts.</summary>
+/// <summary>One turn to learn from. An empty answer: only what the user said counts, because there was no answer or others' text was in sight when it was written.</summary>
 /// <param name="Author">In a room, who asked.</param>
 internal sealed record LearnInput(ConversationId ConversationId, MessageId MessageId, string Agent, string Question, string Answer, string? Author = null);
 
@@ -18,6 +19,12 @@ internal sealed class LearnTask(MemoryClient memories) : ITaskHandler
 {
     public const string TaskKind = "learn";
 
+    private const string AboutTheUser =
+        "Keep only what is lastingly true of the user as a person. Leave out the task at hand, its decisions and its results: they are kept elsewhere.";
+
+    private const string AboutTheWork =
+        "Keep only what concerns the work at hand: its goals, decisions, results, names and open questions. Leave out what is true of the user as a person: it is kept elsewhere.";
+
     public string Kind => TaskKind;
 
     public async Task<JsonElement?> RunAsync(TaskContext context, CancellationToken ct)
@@ -27,9 +34,22 @@ internal sealed class LearnTask(MemoryClient memories) : ITaskHandler
         var user = input.Author is null
             ? await memories.AddAsync(owner, UserFacts(owner, input.Question, input.MessageId, MemoryTrust.Inferred), ct)
             : await memories.AddAsync(owner, RoomFacts(input.ConversationId, input.Author, input.Question, input.MessageId, MemoryTrust.Inferred), ct);
-        var session = input.Answer.Length == 0 ? null : await memories.AddAsync(owner, SessionFacts(input), ct);
-        return JsonSerializer.SerializeToElement(new { user = user.Items.Count, session = session?.Items.Count ?? 0 }, ContractJson.Options);
+        var session = 0;
+        foreach (var facts in user.Extraction == ExtractionHeader.Rules ? WorkFacts(input.ConversationId, input.Author, input.Question, input.MessageId, MemoryTrust.Inferred) : [SessionFacts(input)])
+            session += (await memories.AddAsync(owner, facts, ct)).Items.Count;
+        return JsonSerializer.SerializeToElement(new { user = user.Items.Count, session }, ContractJson.Options);
     }
+
+    /// <summary>What <see cref="WorkStatements"/> finds, one request each, where no model can tell the work from the user.</summary>
+    public static IEnumerable<AddMemoryRequest> WorkFacts(ConversationId conversation, string? author, string said, MessageId message, MemoryTrust trust) =>
+        WorkStatements.In(said).Select(statement => new AddMemoryRequest
+        {
+            Text = Speaker.Sign(author, statement),
+            SessionId = conversation.ToString(),
+            Infer = false,
+            Source = $"message:{message}",
+            Trust = trust,
+        });
 
     /// <summary>Only the user's own words: what an answer or a document says about him is not his.</summary>
     public static AddMemoryRequest UserFacts(OwnerId owner, string said, MessageId message, MemoryTrust trust) => new()
@@ -37,6 +57,7 @@ internal sealed class LearnTask(MemoryClient memories) : ITaskHandler
         Messages = [new MemoryMessage("user", said)],
         UserId = owner.Value.ToString("D"),
         Infer = true,
+        Instructions = AboutTheUser,
         Source = $"message:{message}",
         Trust = trust,
     };
@@ -53,9 +74,12 @@ internal sealed class LearnTask(MemoryClient memories) : ITaskHandler
 
     private static AddMemoryRequest SessionFacts(LearnInput input) => new()
     {
-        Messages = [new MemoryMessage("user", input.Question, input.Author), new MemoryMessage("assistant", input.Answer)],
+        Messages = input.Answer.Length == 0
+            ? [new MemoryMessage("user", input.Question, input.Author)]
+            : [new MemoryMessage("user", input.Question, input.Author), new MemoryMessage("assistant", input.Answer)],
         SessionId = input.ConversationId.ToString(),
         Infer = true,
+        Instructions = AboutTheWork,
         Source = $"message:{input.MessageId}",
         Trust = MemoryTrust.Inferred,
     };

@@ -20,21 +20,24 @@ internal sealed partial class Learner(MemoryClient memories, DurableQueue queue,
 
     private const int MaxChange = 8_000;
 
-    /// <summary>Stores what the user says about himself, where the built-in model answers.</summary>
+    /// <summary>Stores what the user says about himself and about the work at hand, where the built-in model answers.</summary>
     /// <returns>The stored statements, newly known ones only.</returns>
     public async Task<IReadOnlyList<string>> NoteAsync(RunContext run, bool isOffline, CancellationToken ct)
     {
-        if (!isOffline || !Learns(run) || !Statements.MayTellSomething(run.Question))
+        if (!isOffline || !Learns(run) || !MayTellSomething(run))
             return [];
         using var deadline = new CancellationTokenSource(NoteDeadline, time);
         using var linked = CancellationTokenSource.CreateLinkedTokenSource(ct, deadline.Token);
         try
         {
-            var facts = run.Author is { } author
-                ? LearnTask.RoomFacts(run.ConversationId, author, Cut(run.Question), run.UserMessageId, MemoryTrust.User)
-                : LearnTask.UserFacts(run.OwnerId, Cut(run.Question), run.UserMessageId, MemoryTrust.User);
-            var added = await memories.AddAsync(run.OwnerId, facts, linked.Token);
-            return [.. added.Items.Where(i => i.Event is MemoryChange.Added or MemoryChange.Superseded or MemoryChange.Updated).Select(i => i.Text)];
+            var noted = new List<string>();
+            foreach (var facts in Facts(run))
+            {
+                var added = await memories.AddAsync(run.OwnerId, facts, linked.Token);
+                noted.AddRange(added.Items.Where(i => i.Event is MemoryChange.Added or MemoryChange.Superseded or MemoryChange.Updated).Select(i => i.Text));
+            }
+
+            return noted;
         }
         catch (Exception e) when (e is HttpRequestException or JsonException or IOException || (e is OperationCanceledException && !ct.IsCancellationRequested))
         {
@@ -46,15 +49,32 @@ internal sealed partial class Learner(MemoryClient memories, DurableQueue queue,
 
     /// <summary>Queues the turn for learning, where a provider's model answered: with the run's end, if that is its completion.</summary>
     /// <param name="isOffline">The built-in model answered.</param>
-    /// <param name="byRules">The memory service's rules find only what <see cref="Statements.MayTellSomething"/>: other turns are not queued.</param>
-    public void Queue(RunContext run, RunWriter writer, bool isOffline, bool byRules)
+    /// <param name="byRules">Rules find only what may tell something: other turns are not queued.</param>
+    /// <param name="readUntrusted">Text of others was in sight: it does not become a memory by being repeated in an answer.</param>
+    public void Queue(RunContext run, RunWriter writer, bool isOffline, bool byRules, bool readUntrusted)
     {
         var answer = writer.Text;
-        if (isOffline || !Learns(run) || answer.Length == 0 || (byRules && !Statements.MayTellSomething(run.Question)))
+        if (isOffline || !Learns(run) || answer.Length == 0 || (byRules && !MayTellSomething(run)))
             return;
-        var task = TaskFor(run, answer);
+        var task = TaskFor(run, readUntrusted ? "" : answer);
         writer.CommitWithEnd(batch => queue.EnqueueIf(
             batch, task, "exists (select from runs where id = $10 and status = $11)", [run.RunId.Value, (short)RunStatus.Completed]));
+    }
+
+    private static bool MayTellSomething(RunContext run) => Statements.MayTellSomething(run.Question) || WorkStatements.In(Cut(run.Question)).Count > 0;
+
+    private static IEnumerable<AddMemoryRequest> Facts(RunContext run)
+    {
+        var said = Cut(run.Question);
+        if (Statements.MayTellSomething(said))
+        {
+            yield return run.Author is { } author
+                ? LearnTask.RoomFacts(run.ConversationId, author, said, run.UserMessageId, MemoryTrust.User)
+                : LearnTask.UserFacts(run.OwnerId, said, run.UserMessageId, MemoryTrust.User);
+        }
+
+        foreach (var work in LearnTask.WorkFacts(run.ConversationId, run.Author, said, run.UserMessageId, MemoryTrust.User))
+            yield return work;
     }
 
     private static bool Learns(RunContext run) => run is { IsKept: true, SelectedText: null } && run.Agent.Memory.Learn;

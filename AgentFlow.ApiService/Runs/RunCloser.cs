@@ -31,6 +31,10 @@ internal sealed partial class RunCloser(
         var written = new RunWriter(adopted.RunId, (_, _) => ValueTask.CompletedTask);
         foreach (var evt in events)
             written.Restore(evt);
+
+        // Which of its tools read what others wrote is not known here.
+        if (events.Exists(evt => evt is ContextRecalled { Chunks.Count: > 0 } or ToolReturned or ContextAdded))
+            written.MarkAsUntrusted();
         using var run = new RunHandle(adopted.RunId, adopted.OwnerId, adopted.ConversationId, adopted.Fence, lastSeq);
         local.Add(run);
         try

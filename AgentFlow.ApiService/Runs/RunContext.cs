@@ -69,7 +69,8 @@ internal sealed record RunContext
 
 /// <summary>An earlier message of the branch, as a model is told of it.</summary>
 /// <param name="SelectedText">What a question was about: somebody else's words, quoted.</param>
-internal sealed record PastTurn(ChatRole Role, string Content, string? SelectedText = null);
+/// <param name="ReadUntrusted">The answer was written with text of others in sight, and may repeat what that text asks for.</param>
+internal sealed record PastTurn(ChatRole Role, string Content, string? SelectedText = null, bool ReadUntrusted = false);
 
 /// <summary>
 /// The work of one run: emits everything between <c>run.started</c> and the terminal event through the writer and returns when the

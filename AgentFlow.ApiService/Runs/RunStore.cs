@@ -18,9 +18,10 @@ internal sealed record AdoptedRun(RunId RunId, OwnerId OwnerId, ConversationId C
 /// <summary>One message of a branch.</summary>
 /// <param name="Author">In a room, who wrote it.</param>
 /// <param name="SelectedText">What it asked about.</param>
-internal sealed record BranchMessage(MessageId Id, ChatRole Role, string Content, string? Author, string? SelectedText = null)
+/// <param name="ReadUntrusted">See <see cref="PastTurn.ReadUntrusted"/>.</param>
+internal sealed record BranchMessage(MessageId Id, ChatRole Role, string Content, string? Author, string? SelectedText = null, bool ReadUntrusted = false)
 {
-    public PastTurn ToTurn() => new(Role, Speaker.Sign(Author, Content), SelectedText);
+    public PastTurn ToTurn() => new(Role, Speaker.Sign(Author, Content), SelectedText, ReadUntrusted);
 }
 
 /// <summary>The rows of runs and of their logs, outside the log's writer.</summary>
@@ -37,21 +38,21 @@ internal sealed class RunStore(Database database)
     /// <summary>The branch that ends at <c>$2</c>, or at the newest message; oldest first, at most <c>$3</c> messages from its end.</summary>
     internal const string SelectBranch = """
         with recursive branch as (
-            select m.id, m.parent_id, m.role, m.content, m.author, m.selected_text, 1 as depth from messages m
+            select m.id, m.parent_id, m.role, m.content, m.author, m.selected_text, m.read_untrusted, 1 as depth from messages m
             where m.conversation_id = $1
               and m.id = coalesce($2::uuid, (select n.id from messages n where n.conversation_id = $1 order by n.position desc limit 1))
             union all
-            select m.id, m.parent_id, m.role, m.content, m.author, m.selected_text, b.depth + 1 from branch b
+            select m.id, m.parent_id, m.role, m.content, m.author, m.selected_text, m.read_untrusted, b.depth + 1 from branch b
             join messages m on m.id = b.parent_id and m.conversation_id = $1
             where b.depth < $3
         )
-        select id, role, content, author, selected_text from branch order by depth desc
+        select id, role, content, author, selected_text, read_untrusted from branch order by depth desc
         """;
 
     /// <summary>In a room nobody branches off: all messages up to <c>$2</c>, or all, but for questions that still wait; at most <c>$3</c>.</summary>
     internal const string SelectRecent = """
-        select id, role, content, author, selected_text from (
-            select m.id, m.role, m.content, m.author, m.selected_text, m.position from messages m
+        select id, role, content, author, selected_text, read_untrusted from (
+            select m.id, m.role, m.content, m.author, m.selected_text, m.read_untrusted, m.position from messages m
             where m.conversation_id = $1 and ($2::uuid is null or m.position <= (select n.position from messages n where n.id = $2))
               and not exists (select from runs q where q.user_message_id = m.id and q.status = 0)
             order by m.position desc limit $3
@@ -137,7 +138,7 @@ internal sealed class RunStore(Database database)
         database.ForOwner(owner.Value).QueryAsync(isRoom ? SelectRecent : SelectBranch, [conversation.Value, end?.Value, limit], ReadBranchMessage, ct);
 
     internal static BranchMessage ReadBranchMessage(NpgsqlDataReader reader) =>
-        new(new(reader.GetGuid(0)), (ChatRole)reader.GetInt16(1), reader.GetString(2), reader.NullableString(3), reader.NullableString(4));
+        new(new(reader.GetGuid(0)), (ChatRole)reader.GetInt16(1), reader.GetString(2), reader.NullableString(3), reader.NullableString(4), reader.GetBoolean(5));
 
     /// <returns>False while the conversation is busy.</returns>
     public async Task<bool> TryPromoteAsync(OwnerId owner, RunId run, int fence, CancellationToken ct)

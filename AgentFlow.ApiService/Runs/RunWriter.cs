@@ -90,6 +90,11 @@ internal sealed class RunWriter(RunId runId, Func<RunEvent, CancellationToken, V
             _committedWithEnd.Add(add);
     }
 
+    private const string MarkUntrusted = "update messages set read_untrusted = true where run_id = $1 and role = 1";
+
+    /// <summary>Keeps with the answer that text of others was in sight when it was written.</summary>
+    public void MarkAsUntrusted() => CommitWithEnd(batch => batch.Add(MarkUntrusted, [runId.Value]));
+
     /// <summary>Tool calls so far.</summary>
     public int CallsBegun
     {

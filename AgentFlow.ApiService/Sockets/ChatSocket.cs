@@ -35,13 +35,15 @@ internal sealed record SocketServices(
         return "Access has ended.";
     }
 
-    /// <exception cref="ProblemException">400 for arguments that can not be meant; 404 where nothing waits for this answer.</exception>
+    /// <exception cref="ProblemException">400 for arguments that can not be meant; 404 where nothing waits for this answer; 409 where another one came first, or it comes too late.</exception>
     public async Task DecideAsync(OwnerId owner, ApprovalFrame frame, CancellationToken ct)
     {
         if (frame.Arguments is { } edited && (edited.ValueKind != JsonValueKind.Object || frame.Decision != ApprovalChoice.Approve))
             throw ChatValidation.Invalid("arguments", "Arguments are a JSON object and come with approve only.");
-        if (frame.CallId.Length > 200 || await Approvals.DecideAsync(owner, frame.RunId, frame.CallId, frame.Decision, frame.Arguments, ct) is null)
+        if (frame.CallId.Length > 200 || await Approvals.DecideAsync(owner, frame.RunId, frame.CallId, frame.Decision, frame.Arguments, ct) is not { } outcome)
             throw new ProblemException(StatusCodes.Status404NotFound, "not_found", "There is no such approval.");
+        if (!outcome.Holds(frame.Decision))
+            throw new ProblemException(StatusCodes.Status409Conflict, "approval_closed", outcome.Closed);
     }
 
     public async Task CancelRunAsync(OwnerId owner, RunId run, CancellationToken ct)

@@ -22,9 +22,8 @@ internal static class ApprovalEndpoints
         if (!RunId.TryParse(runId, null, out var run) || callId.Length > 200
             || await store.DecideAsync(caller.Owner, run, callId, request.Decision, request.Arguments, ct) is not { } outcome)
             return Problem.NotFound("approval");
-        var wanted = request.Decision == ApprovalChoice.Approve ? ApprovalStore.Approved : ApprovalStore.Denied;
-        return outcome.IsTaken || outcome.Now.Decision == wanted
+        return outcome.Holds(request.Decision)
             ? TypedResults.Ok(new ApprovalAnswer(callId, request.Decision))
-            : Problem.Result(StatusCodes.Status409Conflict, "approval_closed", outcome.Now.Decision == "expired" ? "Nobody answered in time; the call was not made." : "This call has been decided already.");
+            : Problem.Result(StatusCodes.Status409Conflict, "approval_closed", outcome.Closed);
     }
 }

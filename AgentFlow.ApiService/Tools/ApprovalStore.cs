@@ -7,6 +7,18 @@ namespace AgentFlow.ApiService.Tools;
 
 internal sealed record ApprovalDecision(string Decision, JsonElement? Arguments);
 
+/// <summary>What became of a person's answer.</summary>
+/// <param name="Now">What holds.</param>
+/// <param name="IsTaken">This answer made it so.</param>
+internal sealed record ApprovalOutcome(ApprovalDecision Now, bool IsTaken)
+{
+    /// <summary>Why an answer that does not hold came in vain.</summary>
+    public string Closed => Now.Decision is "expired" or ApprovalStore.Pending ? "Nobody answered in time; the call was not made." : "This call has been decided already.";
+
+    /// <summary>Also for the same answer once more.</summary>
+    public bool Holds(ApprovalChoice choice) => IsTaken || Now.Decision == (choice == ApprovalChoice.Approve ? ApprovalStore.Approved : ApprovalStore.Denied);
+}
+
 /// <summary>Questions to people about tool calls, one row each. A decision is made once; the database's clock says when one expired.</summary>
 internal sealed class ApprovalStore(Database database, Notifications notifications)
 {
@@ -65,8 +77,8 @@ internal sealed class ApprovalStore(Database database, Notifications notificatio
     }
 
     /// <summary>Takes a person's answer.</summary>
-    /// <returns>What holds now, and whether this answer made it so; null: there is no such question.</returns>
-    public async Task<(ApprovalDecision Now, bool IsTaken)?> DecideAsync(
+    /// <returns>Null: there is no such question.</returns>
+    public async Task<ApprovalOutcome?> DecideAsync(
         OwnerId owner, RunId run, string callId, ApprovalChoice choice, JsonElement? arguments, CancellationToken ct)
     {
         var batch = database.ForOwner(owner.Value).CreateBatch().Add(
@@ -75,6 +87,6 @@ internal sealed class ApprovalStore(Database database, Notifications notificatio
         var taken = await batch.ExecuteAsync(ct) > 0;
         var now = await database.ForOwner(owner.Value).QuerySingleAsync(
             Read, [run.Value, callId, owner.Value], reader => new ApprovalDecision(reader.GetString(0), reader.NullableJson(1)), ct);
-        return now is null ? null : (now, taken);
+        return now is null ? null : new(now, taken);
     }
 }

@@ -44,7 +44,11 @@ internal sealed partial class ToolRunner(
         var arguments = ToJson(call);
         var before = session.SoFar(call.CallId);
         if (before?.Returned is { } known)
+        {
+            session.ReadUntrustedText |= session.Granted.TryGetValue(call.Name, out var source) && source.Tool.GivesUntrustedText;
             return ToResult(call, known.Result, known.Error);
+        }
+
         if (before is not { IsBegun: true })
             await session.Writer.EmitAsync(new ToolCalled { CallId = call.CallId, Tool = call.Name, Arguments = arguments }, ct);
         var startedAt = time.GetTimestamp();
@@ -115,6 +119,8 @@ internal sealed partial class ToolRunner(
         }
         catch (ToolException e)
         {
+            // A refusal may be in the server's own words, and they reach the model as a result does.
+            session.ReadUntrustedText |= tool.GivesUntrustedText;
             return (null, e.Failure);
         }
         catch (OperationCanceledException) when (!ct.IsCancellationRequested)

@@ -30,13 +30,24 @@ internal sealed class TurnFixture : IAsyncDisposable
 
     private static CancellationToken Limit => TestContext.Current.CancellationToken;
 
+    /// <summary>As <see cref="StartAsync"/> with a provider, which the memory service asks as well, for facts.</summary>
+    public static async Task<TurnFixture> StartLearningAsync(string agent = "")
+    {
+        var provider = await ScriptedProvider.StartAsync();
+        return await BeginAsync(
+            new(await MemoryHost.StartAsync(settings: [("OPENAI_BASE_URL", provider.Endpoint.ToString()), ("OPENAI_API_KEY", "test"), ("OPENAI_MODEL", "scripted")]), provider), agent);
+    }
+
     /// <param name="withProvider">False: the built-in model answers.</param>
     /// <param name="settings">Of the API; an empty <c>...:Endpoint</c> becomes the provider's.</param>
     /// <param name="agent">Members of the default agent's definition beside slug and instructions, as JSON.</param>
     public static async Task<TurnFixture> StartAsync(bool withProvider, string agent = "", params (string Key, string Value)[] settings)
     {
-        var turns = new TurnFixture(
-            await MemoryHost.StartAsync(), withProvider ? await ScriptedProvider.StartAsync() : null);
+        return await BeginAsync(new(await MemoryHost.StartAsync(), withProvider ? await ScriptedProvider.StartAsync() : null), agent, settings);
+    }
+
+    private static async Task<TurnFixture> BeginAsync(TurnFixture turns, string agent, params (string Key, string Value)[] settings)
+    {
         await File.WriteAllTextAsync(
             Path.Combine(turns._agents, "default.json"),
             $$"""{"slug":"default","instructions":"You help the customers of Example Ltd with patience and never tell anybody the code word."{{agent}}}""",
@@ -48,7 +59,7 @@ internal sealed class TurnFixture : IAsyncDisposable
             ["Agents:Path"] = turns._agents,
             ["Models:Extractive:WordsPerSecond"] = "0",
         };
-        if (withProvider)
+        if (turns.Provider is not null)
         {
             all["OPENAI_BASE_URL"] = turns.Provider.Endpoint.ToString();
             all["OPENAI_API_KEY"] = "test-key";
@@ -56,7 +67,7 @@ internal sealed class TurnFixture : IAsyncDisposable
         }
 
         foreach (var (key, value) in settings)
-            all[key] = key.EndsWith(":Endpoint", StringComparison.Ordinal) && value.Length == 0 ? turns.Provider.Endpoint.ToString() : value;
+            all[key] = key.EndsWith(":Endpoint", StringComparison.Ordinal) && value.Length == 0 ? turns.Provider!.Endpoint.ToString() : value;
         turns.Api = await ApiHost.StartAsync(all);
         turns.User = turns.Api.Admin;
         return turns;

@@ -1,3 +1,4 @@
+using AgentFlow.ApiService.Learning;
 using AgentFlow.ApiService.Models.Extractive;
 using AgentFlow.MemoryService.Ingestion;
 
@@ -29,6 +30,25 @@ public sealed class LearnableTurnsTests
 
         Assert.InRange(found, 500, 20_000);
     }
+
+    [Theory]
+    [InlineData("We decided to use Postgres.", "We decided to use Postgres.")]
+    [InlineData("Ok, so we're now shipping every Friday! What do you think?", "We're now shipping every Friday!")]
+    [InlineData("our staging server runs Debian. I like it.", "Our staging server runs Debian.")]
+    [InlineData("The project is called Petrel; the deadline is 3 May.", "The project is called Petrel; the deadline is 3 May.")]
+    [InlineData("This sprint ends on Tuesday.", "This sprint ends on Tuesday.")]
+    public void A_statement_about_the_work_is_one(string said, string expected) => Assert.Equal([expected], WorkStatements.In(said));
+
+    [Theory]
+    [InlineData("My name is Alice.")]
+    [InlineData("I decided to move to Lisbon.")]
+    [InlineData("Did we decide to use Postgres?")]
+    [InlineData("We see.")]
+    [InlineData("We could talk about the weather.")]
+    [InlineData("The sky is blue.")]
+    [InlineData("Explain the project to me.")]
+    [InlineData("")]
+    public void What_is_not_is_none(string said) => Assert.Empty(WorkStatements.In(said));
 
     [Theory]
     [InlineData("Say fifty words.")]

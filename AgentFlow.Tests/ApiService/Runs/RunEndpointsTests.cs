@@ -22,6 +22,8 @@ public sealed class RunEndpointsTests() : OneHostTests(("Runs:KeepAlive", "00:00
         {
             using var here = await RunsHost.EventsAsync(Host.Client, all[0].RunId, seq == 0 ? null : all[seq - 1].Id);
             using var there = await RunsHost.EventsAsync(elsewhere, all[0].RunId, query: $"?after={seq}");
+            using var asOthersSayIt = await RunsHost.EventsAsync(elsewhere, all[0].RunId, query: $"?starting_after={seq}");
+            Assert.Equal(all[seq..], await SseEvent.ReadAllAsync(asOthersSayIt));
             Assert.Equal(all[seq..], await SseEvent.ReadAllAsync(here));
             Assert.Equal(all[seq..], await SseEvent.ReadAllAsync(there));
         }
@@ -46,6 +48,8 @@ public sealed class RunEndpointsTests() : OneHostTests(("Runs:KeepAlive", "00:00
         Assert.Equal(HttpStatusCode.BadRequest, await AskAsync($"{RunId.New()}.1"));
         Assert.Equal(HttpStatusCode.BadRequest, await AskAsync("7"));
         Assert.Equal(HttpStatusCode.BadRequest, await AskAsync(null, "?after=x"));
+        Assert.Equal(HttpStatusCode.BadRequest, await AskAsync(null, "?starting_after=-1"));
+        Assert.Equal(HttpStatusCode.NoContent, await AskAsync(null, $"?starting_after={all.Count}"));
         Assert.Equal(HttpStatusCode.NotFound, await AskAsync(null, id: RunId.New()));
         using var stranger = Host.ClientOf(OwnerId.New());
         using var foreign = await RunsHost.EventsAsync(stranger, run);
@@ -80,6 +84,25 @@ public sealed class RunEndpointsTests() : OneHostTests(("Runs:KeepAlive", "00:00
         Assert.Equal(HttpStatusCode.OK, again.StatusCode);
         Assert.Equal(("one ", RunStatus.Cancelled), (await HistoryAsync([events.Current]))[^1] switch { var m => (m.Content, m.Status) });
         Assert.Empty(Host.Logs.At(LogLevel.Error));
+    }
+
+    [Fact]
+    public async Task Cancelling_a_conversation_stops_what_runs_and_what_waits()
+    {
+        Agent = TestAgents.Paused(GoOn.Task);
+        using var response = await RunsHost.ChatAsync(Host.Client, new() { Message = "first" });
+        var first = await ReadToAsync(response, "message.delta");
+        var conversation = (await Host.Client.GetFromJsonAsync<RunState>($"/api/runs/{first.Current.RunId}", ContractJson.Options, Ct))!.ConversationId;
+        using var queued = await RunsHost.ChatAsync(Host.Client, new() { Message = "second", ConversationId = conversation, WhileRunning = WhileRunning.Enqueue });
+        var second = await ReadToAsync(queued, "run.queued");
+
+        using var cancel = await Host.Client.PostAsync($"/api/chat/{conversation}/cancel", null, Ct);
+        await ReadUntilAsync(first, "run.cancelled");
+        await ReadUntilAsync(second, "run.cancelled");
+
+        Assert.Equal(HttpStatusCode.OK, cancel.StatusCode);
+        Assert.Equal(("one ", ""), (Assert.IsType<RunCancelled>(first.Current.Parsed).Text, Assert.IsType<RunCancelled>(second.Current.Parsed).Text));
+        Assert.Equal(0L, await Sql.ScalarAsync<long>(Database, "select count(*) from agentflow_api.runs where ended_at is null"));
     }
 
     [Fact]
