@@ -102,18 +102,21 @@ internal sealed class AgentLoop(
 
     private async Task<NextStep> CallModelAsync(Turn turn, AnswerStream answer, bool withTools, CancellationToken ct)
     {
-        if (turn.TakeCompaction() is { } compacted)
-            await turn.Tools.Writer.EmitAsync(compacted, ct);
         foreach (var added in turn.Tools.Writer.Additions.Take())
         {
             turn.Add(added);
             await turn.Tools.Writer.EmitAsync(new ContextAdded { Context = added }, ct);
         }
 
+        turn.MakeRoom();
+        if (turn.TakeCompaction() is { } compacted)
+            await turn.Tools.Writer.EmitAsync(compacted, ct);
+        if (turn.State.Steps > 0)
+            await ReserveAsync(turn, ct);
         turn.BeginStep();
         var limits = turn.Tools.Run.Agent.Limits;
         var startedAt = time.GetTimestamp();
-        using var limit = new CancellationTokenSource(limits.Time > turn.ModelTime ? limits.Time - turn.ModelTime : TimeSpan.Zero, time);
+        using var limit = new CancellationTokenSource(limits.Time > turn.WorkTime ? limits.Time - turn.WorkTime : TimeSpan.Zero, time);
         using var linked = CancellationTokenSource.CreateLinkedTokenSource(ct, limit.Token);
         try
         {
@@ -142,21 +145,27 @@ internal sealed class AgentLoop(
             throw new RunFailedException("time_limit", $"The agent did not finish within its {limits.Seconds} seconds.");
         }
 
-        turn.ModelTime += time.GetElapsedTime(startedAt);
+        turn.WorkTime += time.GetElapsedTime(startedAt);
         return NextStep.After(turn.State, limits);
     }
 
     private async Task<NextStep> RunToolsAsync(Turn turn, int allowed, CancellationToken ct)
     {
         turn.Tools.Park = token => checkpoints.SaveAsync(turn.Tools.Run, turn.Checkpoint().ToJson(), token);
+        var (startedAt, waited) = (time.GetTimestamp(), turn.Tools.Waited);
         turn.AddResults(await toolRunner.RunAsync(turn.Tools, turn.PendingCalls, allowed, ct), allowed);
+        turn.WorkTime += time.GetElapsedTime(startedAt) - (turn.Tools.Waited - waited);
         return NextStep.AfterTools(turn.State, turn.Tools.Run.Agent.Limits);
     }
 
+    /// <summary>For the next call of the model: what it may use at most, beside what the turn has used already.</summary>
     private async Task ReserveAsync(Turn turn, CancellationToken ct)
     {
         var run = turn.Tools.Run;
-        if (!turn.Model.IsOffline && !await usage.TryReserveAsync(PayerOf(run), run.RunId, run.Model, turn.Prompt.EstimatedTokens + run.Agent.Limits.OutputTokens, ct))
+        if (turn.Model.IsOffline || !usage.HasBudget)
+            return;
+        var (input, output) = turn.NextTokens;
+        if (!await usage.TryReserveAsync(PayerOf(run), run.RunId, run.Model, turn.Usage, new(input + output, turn.Model.CostOf(input, output)), ct))
             throw new RunFailedException("budget_exhausted", "The account's budget for models is used up for now.", StatusCodes.Status429TooManyRequests, TimeSpan.FromHours(1));
     }
 

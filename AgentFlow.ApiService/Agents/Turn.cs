@@ -21,11 +21,11 @@ internal sealed class Turn
     private readonly List<ChatMessage> _messages;
     private readonly StringBuilder _text = new();
     private readonly StringBuilder _said = new();
-    private readonly List<ChatMessage> _added = [];
     private readonly List<FunctionCallContent> _pending = [];
     private readonly HashSet<string> _callIds = new(StringComparer.Ordinal);
     private readonly int _toolTokens;
     private HistoryCompacted? _compaction;
+    private int _windowTokens;
     private int _promptTokens;
     private int _shrinks;
     private int _steps;
@@ -43,7 +43,7 @@ internal sealed class Turn
         _toolTokens = tools.Declarations.OfType<AIFunctionDeclaration>().Sum(t => TokenEstimate.Of(t.Name + t.Description + t.JsonSchema.GetRawText()));
         tools.ReadUntrustedText = recalled.Chunks.Count > 0 || run.SelectedText is not null || run.Context is not null || run.History.Any(past => past.SelectedText is not null || past.ReadUntrusted);
         var window = Math.Min(model.ContextTokens, run.Agent.Limits.ContextTokens ?? int.MaxValue);
-        _promptTokens = Math.Max(window - Math.Min(run.Agent.Limits.OutputTokens, window / 4), window / 2);
+        _promptTokens = _windowTokens = Math.Max(window - Math.Min(run.Agent.Limits.OutputTokens, window / 4), window / 2);
         Prompt = Assemble() ?? throw new RunFailedException(
             "context_too_long", "The question is longer than the model can take.", StatusCodes.Status400BadRequest);
         _messages = [.. Prompt.Messages];
@@ -59,8 +59,8 @@ internal sealed class Turn
     /// <summary>The calls that the last answer asks for.</summary>
     public IReadOnlyList<FunctionCallContent> PendingCalls => _pending;
 
-    /// <summary>How long the model has been answering; what is spent waiting for people is not the agent's.</summary>
-    public TimeSpan ModelTime { get; set; }
+    /// <summary>How long the model has been answering and tools have been running; what is spent waiting for people is not the agent's.</summary>
+    public TimeSpan WorkTime { get; set; }
 
     public Prompt Prompt { get; private set; }
 
@@ -81,6 +81,9 @@ internal sealed class Turn
             Cost = _cost,
         };
 
+    /// <summary>What the next call of the model may use at most.</summary>
+    public (long Input, long Output) NextTokens => (Prompt.EstimatedTokens + TailCost, Math.Max(1, _run.Agent.Limits.OutputTokens - _outputTokens));
+
     /// <summary>Where the turn stands before its tools run.</summary>
     public TurnCheckpoint Checkpoint() => new()
     {
@@ -89,7 +92,7 @@ internal sealed class Turn
         Degraded = _recalled.Degraded,
         Noted = _noted,
         PromptTokens = _promptTokens,
-        Messages = [.. _messages.Skip(Prompt.Messages.Count)],
+        Messages = Tail,
         Pending = [.. _pending],
         CallsBefore = _callsBefore,
         Said = _said.ToString(),
@@ -100,7 +103,7 @@ internal sealed class Turn
         InputTokens = _inputTokens,
         OutputTokens = _outputTokens,
         Cost = _cost,
-        ModelTime = ModelTime,
+        ModelTime = WorkTime,
         ReadUntrustedText = Tools.ReadUntrustedText,
     };
 
@@ -118,7 +121,7 @@ internal sealed class Turn
         _said.Append(from.Said);
         (_steps, _toolCalls, _brokenCalls, _callsBefore) = (from.Steps, from.ToolCalls, from.BrokenCalls, from.CallsBefore);
         (_inputTokens, _outputTokens, _cost, _isStepAccounted) = (from.InputTokens, from.OutputTokens, from.Cost, true);
-        (ModelTime, HasAnswered) = (from.ModelTime, from.Said.Length > 0);
+        (WorkTime, HasAnswered) = (from.ModelTime, from.Said.Length > 0);
         Tools.ReadUntrustedText = from.ReadUntrustedText;
         Tools.ResumedAfterCalls = from.CallsBefore;
     }
@@ -149,9 +152,7 @@ internal sealed class Turn
     /// <summary>What was handed in while the run goes on: quoted, and not to be trusted.</summary>
     public void Add(JsonElement context)
     {
-        var message = PromptAssembly.Addition(_run, context);
-        _added.Add(message);
-        _messages.Add(message);
+        _messages.Add(PromptAssembly.Addition(_run, context));
         Tools.ReadUntrustedText = true;
     }
 
@@ -186,24 +187,59 @@ internal sealed class Turn
         }
     }
 
-    /// <summary>Halves the prompt after the provider called it too long. False: it can not be helped.</summary>
+    /// <summary>Shortens what tools returned where the next call of the model would be longer than its window.</summary>
+    public void MakeRoom()
+    {
+        if (_messages.Count > Prompt.Messages.Count)
+            FitTail(Math.Max(_windowTokens - Prompt.EstimatedTokens, _windowTokens / 4));
+    }
+
+    /// <summary>Halves the prompt, and with it what tools returned, after the provider called it too long. False: it can not be helped.</summary>
     public bool TryShrink()
     {
-        if (HasAnswered || _toolCalls > 0 || _shrinks == MaxShrinks)
+        if (_text.Length > 0 || _shrinks == MaxShrinks)
             return false;
         _shrinks++;
-        _promptTokens = Math.Min(_promptTokens, Prompt.EstimatedTokens) / 2;
-        if (Assemble() is not { } shorter)
+        _windowTokens = Math.Min(_windowTokens, Prompt.EstimatedTokens + TailCost) / 2;
+        var isShorter = FitTail(_windowTokens / 2);
+        var compaction = _compaction;
+        _promptTokens = _windowTokens - TailCost;
+        if (Assemble() is { } shorter)
+        {
+            var tail = Tail;
+            Prompt = shorter;
+            _messages.Clear();
+            _messages.AddRange([.. shorter.Messages, .. tail]);
+        }
+        else if (!isShorter)
+        {
             return false;
-        Prompt = shorter;
-        _messages.Clear();
-        _messages.AddRange([.. shorter.Messages, .. _added]);
+        }
+
+        _compaction ??= compaction;
         _steps--;
         return true;
     }
 
     /// <summary>The event to write, once for each time that history was compacted.</summary>
     public HistoryCompacted? TakeCompaction() => Interlocked.Exchange(ref _compaction, null);
+
+    /// <summary>What followed the prompt.</summary>
+    private List<ChatMessage> Tail => [.. _messages.Skip(Prompt.Messages.Count)];
+
+    private int TailCost => _messages.Skip(Prompt.Messages.Count).Sum(TokenEstimate.Of);
+
+    private bool FitTail(int tokens)
+    {
+        var before = TailCost;
+        var (fitted, shortened) = ToolResults.Fit(Tail, tokens);
+        if (shortened == 0)
+            return false;
+        _messages.RemoveRange(Prompt.Messages.Count, _messages.Count - Prompt.Messages.Count);
+        _messages.AddRange(fitted);
+        _compaction = new HistoryCompacted { Messages = shortened, TokensBefore = before, TokensAfter = TailCost };
+        return true;
+    }
 
     private Prompt? Assemble()
     {

@@ -60,7 +60,7 @@ internal static partial class PromptAssembly
     }
 
     public static int Cost(string instructions, IEnumerable<ChatMessage> messages) =>
-        TokenEstimate.Of(instructions) + messages.Sum(m => TokenEstimate.Of(m.Text) + TokenEstimate.PerMessage);
+        TokenEstimate.Of(instructions) + messages.Sum(TokenEstimate.Of);
 
     /// <summary>What an application adds while the run goes on, quoted as the context that came with the question.</summary>
     public static ChatMessage Addition(RunContext run, JsonElement context)

@@ -1,3 +1,5 @@
+using Microsoft.Extensions.AI;
+
 namespace AgentFlow.ApiService.Context;
 
 /// <summary>
@@ -17,4 +19,13 @@ internal static class TokenEstimate
             twelfths += c >= 0x2E80 ? 12 : c >= 0x0250 ? 6 : char.IsAsciiLetter(c) || c == ' ' ? 3 : 4;
         return (int)Math.Min(int.MaxValue, (twelfths + 11) / 12);
     }
+
+    /// <summary>A message with all that is in it: words, calls of tools, and what they returned.</summary>
+    public static int Of(ChatMessage message) => PerMessage + message.Contents.Sum(content => content switch
+    {
+        TextContent text => Of(text.Text),
+        FunctionCallContent call => Of(call.Name) + (call.Arguments?.Sum(argument => Of(argument.Key) + Of(argument.Value?.ToString() ?? "")) ?? 0) + PerMessage,
+        FunctionResultContent result => Of(result.Result?.ToString() ?? ""),
+        _ => 0,
+    });
 }

@@ -33,7 +33,11 @@ internal sealed class ChatPipeline(
         if (model == ExtractiveChatClient.ModelName)
             return new ChatModel(_extractive, ContextTokens: 1_000_000, IsOffline: true);
         var routes = catalog.RoutesOf(agent, model).Select(Route).ToList();
-        return new ChatModel(new Failover(routes, time, log), routes[0].Options.ContextTokens, IsOffline: false);
+        return new ChatModel(new Failover(routes, time, log), routes[0].Options.ContextTokens, IsOffline: false)
+        {
+            InputPrice = routes.Max(route => route.Options.InputPrice) ?? 0,
+            OutputPrice = routes.Max(route => route.Options.OutputPrice) ?? 0,
+        };
     }
 
     public void Dispose()
@@ -58,4 +62,12 @@ internal sealed class ChatPipeline(
 /// <summary>A model ready to be asked.</summary>
 /// <param name="ContextTokens">Prompt and answer together.</param>
 /// <param name="IsOffline">The built-in model, which reads no prompt.</param>
-internal sealed record ChatModel(IChatClient Client, int ContextTokens, bool IsOffline);
+internal sealed record ChatModel(IChatClient Client, int ContextTokens, bool IsOffline)
+{
+    /// <summary>Of a million tokens, at the dearest of the providers that may answer; 0: no price is known.</summary>
+    public decimal InputPrice { get; init; }
+
+    public decimal OutputPrice { get; init; }
+
+    public decimal CostOf(long inputTokens, long outputTokens) => ((inputTokens * InputPrice) + (outputTokens * OutputPrice)) / 1_000_000m;
+}

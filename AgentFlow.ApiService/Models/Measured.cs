@@ -78,6 +78,8 @@ internal sealed class Measured(IChatClient inner, string provider, string model,
             };
             _span = Telemetry.Source.StartActivity($"{Telemetry.Operations.Chat} {owner.ModelName}", ActivityKind.Client, parentContext: default, _tags);
             _span?.SetTag(Telemetry.Tags.RequestStream, true);
+            if (owner.Address is { } address)
+                _span?.SetTag(Telemetry.Tags.ServerAddress, address.Host).SetTag(Telemetry.Tags.ServerPort, address.Port);
             if (options?.MaxOutputTokens is { } max)
                 _span?.SetTag(Telemetry.Tags.RequestMaxTokens, max);
         }
@@ -111,7 +113,7 @@ internal sealed class Measured(IChatClient inner, string provider, string model,
 
         public UsageContent Estimate(IReadOnlyList<ChatMessage> prompt)
         {
-            var input = prompt.Sum(m => (long)TokenEstimate.Of(m.Text) + TokenEstimate.PerMessage);
+            var input = prompt.Sum(m => (long)TokenEstimate.Of(m));
             var output = (long)TokenEstimate.Of(_text.ToString());
             var usage = new UsageContent(new UsageDetails { InputTokenCount = input, OutputTokenCount = output, TotalTokenCount = input + output });
             Saw(usage);
@@ -185,6 +187,8 @@ internal sealed class Measured(IChatClient inner, string provider, string model,
     private TimeProvider TimeSource => time;
 
     private bool ShowsContent => showsContent;
+
+    private Uri? Address { get; } = prices is null ? null : new(prices.Endpoint);
 
     private string ProviderName => provider;
 

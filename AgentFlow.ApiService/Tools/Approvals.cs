@@ -48,9 +48,9 @@ internal sealed class Approvals : IDisposable
                 await session.Writer.EmitAsync(new ApprovalRequired { CallId = call.CallId, Tool = call.Name, Arguments = arguments, ExpiresAt = expiresAt }, ct);
             }
 
-            session.Writer.BeginWait();
+            session.BeginWait(_time);
             var decided = await WaitAsync(session, call.CallId, waiting, expiresAt, ct);
-            session.Writer.EndWait();
+            session.EndWait(_time);
             await session.Writer.EmitAsync(new ApprovalResolved { CallId = call.CallId, Decision = decided.Decision, Arguments = decided.Arguments }, ct);
             return decided.Decision switch
             {

@@ -28,6 +28,10 @@ internal interface IToolSource
 /// <summary>One run's tools and what is known of its context.</summary>
 internal sealed class ToolSession(RunContext run, RunWriter writer, IReadOnlyDictionary<string, (Tool Tool, ToolPolicyKind Policy)> granted)
 {
+    private readonly Lock _gate = new();
+    private int _waits;
+    private long _waitingSince;
+
     public RunContext Run => run;
 
     public RunWriter Writer => writer;
@@ -36,6 +40,31 @@ internal sealed class ToolSession(RunContext run, RunWriter writer, IReadOnlyDic
 
     /// <summary>Text that somebody else wrote is in the context, so side effects need a person's consent. Once true, it stays.</summary>
     public bool ReadUntrustedText { get; set; }
+
+    /// <summary>How long people were waited for, together.</summary>
+    public TimeSpan Waited { get; private set; }
+
+    /// <summary>A call waits for a person from now on.</summary>
+    public void BeginWait(TimeProvider time)
+    {
+        writer.BeginWait();
+        lock (_gate)
+        {
+            if (_waits++ == 0)
+                _waitingSince = time.GetTimestamp();
+        }
+    }
+
+    /// <summary>Not after a wait that was cancelled: the run is over then.</summary>
+    public void EndWait(TimeProvider time)
+    {
+        writer.EndWait();
+        lock (_gate)
+        {
+            if (--_waits == 0)
+                Waited += time.GetElapsedTime(_waitingSince);
+        }
+    }
 
     /// <summary>Keeps where the run stands, before a person is asked.</summary>
     public Func<CancellationToken, Task> Park { get; set; } = static _ => Task.CompletedTask;

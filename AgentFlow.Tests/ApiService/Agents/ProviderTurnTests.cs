@@ -405,6 +405,26 @@ public sealed class ProviderTurnTests(ProviderTurns shared) : IClassFixture<Prov
         Assert.Equal((409, "approval_closed"), (late.GetProperty("status").GetInt32(), late.GetProperty("code").GetString()));
     }
 
+    [Fact]
+    public async Task Results_that_outgrow_the_window_are_shortened_and_the_stream_says_so()
+    {
+        await using var turns = await StartAsync(withProvider: true, ""","tools":[{"name":"search_documents"}],"retrieval":{"enabled":false},"limits":{"contextTokens":3000}""");
+        for (var i = 0; i < 2; i++)
+            await turns.UploadAsync($"{i}.txt", string.Join("\n\n", Enumerable.Range(0, 60).Select(n => $"Paragraph {n} of book {i} speaks at length about machine number {n} and how to descale it.")));
+        turns.Provider.Enqueue(
+            Script.CallTools(("search_documents", """{"query":"descale machine","topK":20}""")), Script.CallTools(("search_documents", """{"query":"machine number","topK":20}""")),
+            Script.Fail(400, "context_length_exceeded"), Script.Say("Short."));
+
+        var events = await turns.AskAsync("How?");
+
+        Assert.Equal("Short.", Assert.IsType<RunCompleted>(events[^1]).Text);
+        Assert.NotEmpty(events.OfType<HistoryCompacted>());
+        var lengths = turns.Provider.Requests.Select(r => r.Body.GetProperty("messages").GetRawText().Length).ToList();
+        Assert.True(lengths[3] < lengths[2] * 0.8, string.Join(' ', lengths));
+        Assert.Contains("shortened to make room", turns.Provider.Requests[3].Body.GetRawText(), StringComparison.Ordinal);
+        Assert.Contains("descale", turns.Provider.Requests[3].LastMessage, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("scripted", 400, "model_not_allowed")]
     [InlineData("gone", 503, "model_not_configured")]

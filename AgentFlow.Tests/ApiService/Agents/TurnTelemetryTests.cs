@@ -28,6 +28,8 @@ public sealed class TurnTelemetryTests
             ("chat", "scripted", (object)12L, true),
             (chat.GetTagItem("gen_ai.operation.name"), chat.GetTagItem("gen_ai.request.model"), chat.GetTagItem("gen_ai.usage.input_tokens"), chat.GetTagItem("gen_ai.request.stream")));
         Assert.NotNull(chat.GetTagItem("gen_ai.provider.name"));
+        Assert.Equal((turns.Provider.Endpoint.Host, (object)turns.Provider.Endpoint.Port), (chat.GetTagItem("server.address"), chat.GetTagItem("server.port")));
+        Assert.Null(spans.Single(span => span.OperationName == "invoke_agent default").GetTagItem("error.type"));
         var tool = Assert.Single(spans, span => span.OperationName == "execute_tool calculate");
         Assert.Equal(("calculate", "function"), (tool.GetTagItem("gen_ai.tool.name"), tool.GetTagItem("gen_ai.tool.type")));
         Assert.DoesNotContain(spans.SelectMany(span => span.TagObjects), tag => tag.Value?.ToString()?.Contains("heron", StringComparison.Ordinal) is true);
@@ -38,6 +40,22 @@ public sealed class TurnTelemetryTests
                 "gen_ai.invoke_agent.duration", "gen_ai.execute_tool.duration", "agentflow.recall.duration",
             },
             recorded.Instruments);
+    }
+
+    [Fact]
+    public async Task A_turn_that_fails_is_measured_as_one_with_its_code()
+    {
+        await using var turns = await TurnFixture.StartAsync(withProvider: true, Agent);
+        using var recorded = new Recorder();
+        turns.Provider.Respond = _ => Script.Fail(401, "invalid_api_key");
+
+        using var response = await turns.SendAsync(new() { Message = "What now?", Stream = false });
+
+        Assert.Equal(System.Net.HttpStatusCode.ServiceUnavailable, response.StatusCode);
+        await Patience.UntilAsync(() => Task.FromResult(recorded.Turns.Contains("model_refused")), "the measured turn");
+        var agent = await Patience.UntilAsync(
+            () => Task.FromResult(recorded.Ended.FirstOrDefault(span => span.OperationName == "invoke_agent default" && span.GetTagItem("error.type") is "model_refused")), span => span is not null, "the span");
+        Assert.Equal(ActivityStatusCode.Error, agent!.Status);
     }
 
     [Fact]
@@ -90,11 +108,19 @@ public sealed class TurnTelemetryTests
                     listener.EnableMeasurementEvents(instrument);
             };
             _meters.SetMeasurementEventCallback<long>((instrument, _, _, _) => _instruments.TryAdd(instrument.Name, 0));
-            _meters.SetMeasurementEventCallback<double>((instrument, _, _, _) => _instruments.TryAdd(instrument.Name, 0));
+            _meters.SetMeasurementEventCallback<double>((instrument, _, tags, _) =>
+            {
+                _instruments.TryAdd(instrument.Name, 0);
+                if (instrument.Name == "gen_ai.invoke_agent.duration")
+                    Turns.Enqueue(tags.ToArray().FirstOrDefault(tag => tag.Key == "error.type").Value as string);
+            });
             _meters.Start();
         }
 
         public ConcurrentQueue<Activity> Ended { get; } = [];
+
+        /// <summary>How turns ended; null: well.</summary>
+        public ConcurrentQueue<string?> Turns { get; } = [];
 
         public ISet<string> Instruments => _instruments.Keys.ToHashSet(StringComparer.Ordinal);
 

@@ -46,6 +46,48 @@ public sealed class UsageTests
     }
 
     [Fact]
+    public async Task A_budget_of_money_is_not_overdrawn_by_parallel_runs_either()
+    {
+        await using var turns = await TurnFixture.StartAsync(
+            withProvider: true,
+            ""","limits":{"outputTokens":100}""",
+            ("Budgets:CostPerDay", "0.5"), ("Models:Providers:0:Endpoint", ""), ("Models:Providers:0:Model", "scripted"), ("Models:Providers:0:OutputPrice", "1000"));
+        var goOn = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var answer = Script.Say("one", " two");
+        turns.Provider.Respond = _ => answer with { Steps = [new ScriptStep.Gate(goOn.Task), .. answer.Steps] };
+
+        // Each may cost 0.1 at most, and costs 0.002.
+        var asking = Enumerable.Range(0, 12).Select(_ => turns.User.Client.PostAsJsonAsync(
+            "/api/v1/chat/query", new QueryRequest { Question = "Well?" }, ContractJson.Options, Limit)).ToArray();
+        await Patience.UntilAsync(() => Task.FromResult(asking.Count(one => one.IsCompleted) + turns.Provider.OpenCount), count => count == 12, "12 decisions");
+        goOn.SetResult();
+        var answers = await Task.WhenAll(asking);
+
+        Assert.Equal(5, answers.Count(a => a.StatusCode == HttpStatusCode.OK));
+        Assert.Equal(7, answers.Count(a => a.StatusCode == HttpStatusCode.TooManyRequests));
+        turns.Provider.Respond = _ => answer;
+        using var later = await turns.User.Client.PostAsJsonAsync("/api/v1/chat/query", new QueryRequest { Question = "Well?" }, ContractJson.Options, Limit);
+        Assert.Equal(HttpStatusCode.OK, later.StatusCode);
+        Assert.Equal(0, await turns.CountAsync("select count(*) from model_usage where reserved <> 0 or reserved_cost <> 0 or settled_at is null"));
+    }
+
+    [Fact]
+    public async Task Each_further_call_of_a_turn_needs_its_share_of_the_budget()
+    {
+        await using var turns = await TurnFixture.StartAsync(
+            withProvider: true, ""","tools":[{"name":"calculate"}],"retrieval":{"enabled":false},"limits":{"outputTokens":200}""", ("Budgets:TokensPerDay", "1600"));
+        var call = Script.CallTools(("calculate", """{"expression":"1"}"""));
+        turns.Provider.Respond = _ => call with { Steps = [.. call.Steps.Select(step => step is ScriptStep.Usage ? new ScriptStep.Usage(700, 5) : step)] };
+
+        var events = await turns.AskAsync("Loop.");
+
+        // Two calls of the model cost 1,410; a third may not be paid for.
+        Assert.Equal("budget_exhausted", Assert.IsType<AgentFlow.Contracts.Runs.RunFailed>(events[^1]).Code);
+        Assert.Equal(2, turns.Provider.RequestCount);
+        Assert.Equal(1410, await turns.CountAsync("select input_tokens + output_tokens from model_usage where settled_at is not null and reserved = 0"));
+    }
+
+    [Fact]
     public async Task What_a_key_used_is_told_apart_from_what_its_account_used()
     {
         await using var turns = await TurnFixture.StartAsync(withProvider: true);

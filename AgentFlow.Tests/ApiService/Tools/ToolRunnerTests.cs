@@ -4,6 +4,7 @@ using AgentFlow.ApiService.Runs;
 using AgentFlow.ApiService.Tools;
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Runs;
+using AgentFlow.Tests.Support;
 using Microsoft.Extensions.AI;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
@@ -48,6 +49,27 @@ public sealed class ToolRunnerTests
     }
 
     [Fact]
+    public void The_limit_is_30_seconds_unless_somebody_says_otherwise() =>
+        Assert.Equal((TimeSpan.FromSeconds(30), TimeSpan.FromSeconds(30)), (new ToolOptions().Timeout, new McpServerOptions().Timeout));
+
+    [Fact]
+    public void What_is_spent_waiting_for_people_is_counted_once_for_all_calls()
+    {
+        var clock = new ManualClock();
+        var session = new ToolSession(Run(), new RunWriter(RunId.New(), (_, _) => ValueTask.CompletedTask), new Dictionary<string, (Tool, ToolPolicyKind)>(StringComparer.Ordinal));
+        session.BeginWait(clock);
+        clock.Advance(TimeSpan.FromSeconds(10));
+        session.BeginWait(clock);
+        clock.Advance(TimeSpan.FromSeconds(10));
+        session.EndWait(clock);
+        clock.Advance(TimeSpan.FromSeconds(10));
+        session.EndWait(clock);
+        clock.Advance(TimeSpan.FromSeconds(10));
+
+        Assert.Equal(TimeSpan.FromSeconds(30), session.Waited);
+    }
+
+    [Fact]
     public async Task No_more_calls_run_side_by_side_than_allowed_and_results_keep_their_order()
     {
         var (running, most, made) = (0, 0, 0);
@@ -75,6 +97,12 @@ public sealed class ToolRunnerTests
         Assert.Equal(7, _events.OfType<ToolReturned>().Count());
     }
 
+    private static RunContext Run() => new()
+    {
+        RunId = RunId.New(), OwnerId = OwnerId.New(), ConversationId = ConversationId.New(), MessageId = MessageId.New(), UserMessageId = MessageId.New(),
+        Agent = new() { Slug = "test" }, Model = "m", Question = "q", History = [],
+    };
+
     private async Task<ToolFailure> FailureOfAsync(Func<Task<string>> tool, ToolOptions options)
     {
         await RunAsync(tool, options, calls: 1);
@@ -83,11 +111,7 @@ public sealed class ToolRunnerTests
 
     private Task<IReadOnlyList<FunctionResultContent>> RunAsync(Func<Task<string>> tool, ToolOptions options, int calls)
     {
-        var run = new RunContext
-        {
-            RunId = RunId.New(), OwnerId = OwnerId.New(), ConversationId = ConversationId.New(), MessageId = MessageId.New(), UserMessageId = MessageId.New(),
-            Agent = new() { Slug = "test" }, Model = "m", Question = "q", History = [],
-        };
+        var run = Run();
         var writer = new RunWriter(run.RunId, (evt, _) =>
         {
             lock (_events)
