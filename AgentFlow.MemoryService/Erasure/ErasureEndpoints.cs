@@ -24,7 +24,7 @@ internal static class ErasureEndpoints
         AddRequestRules.CheckScope(bound);
         var erased = await store.EraseAsync(caller.OwnerId, bound, ct);
         var inIndex = await RemoveFromIndexAsync(caller.OwnerId, bound, erased, writes, index, ct);
-        var remaining = await store.RemainingAsync(caller.OwnerId, bound, ct);
+        var remaining = await store.RemainingAsync(caller.OwnerId, bound, erased.Points, ct);
         remaining["index"] = inIndex;
         if (await writes.ForgetInGraphAsync(caller.OwnerId, [.. erased.Points.Select(point => point.Id)], ct) is { } isForgotten)
             remaining["graph"] = isForgotten ? 0 : erased.Points.Count;

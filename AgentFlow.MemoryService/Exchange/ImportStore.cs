@@ -2,6 +2,7 @@ using AgentFlow.Contracts;
 using AgentFlow.Contracts.Memories;
 using AgentFlow.MemoryService.Memories;
 using AgentFlow.ServiceDefaults.Postgres;
+using Npgsql;
 
 namespace AgentFlow.MemoryService.Exchange;
 
@@ -36,34 +37,59 @@ internal sealed class ImportStore(Database database)
         IdTaken,
     }
 
-    /// <param name="vector">Empty when the embedder did not answer.</param>
-    internal async Task<Outcome> AddAsync(
-        Guid ownerId, Guid operationId, ExportedMemory exported, MemoryScope scope, ReadOnlyMemory<float> vector, string model, CancellationToken ct)
+    /// <summary>Stores what is not there yet, all of it in one transaction.</summary>
+    /// <returns>What became of each, in order.</returns>
+    internal async Task<IReadOnlyList<Outcome>> AddAsync(Guid ownerId, Guid operationId, IReadOnlyList<ImportedMemory> memories, string model, CancellationToken ct)
     {
-        var memory = exported.Memory;
-        var status = exported.Status switch { "pending" => MemoryStatus.Pending, "rejected" => MemoryStatus.Rejected, _ => MemoryStatus.Active };
+        if (memories.Count == 0)
+            return [];
         await using var session = await database.ForOwner(ownerId).BeginAsync(ct);
-        var (added, existing) = await session.QuerySingleAsync(
-            MemorySql,
-            [
-                memory.Id.Value, ownerId, scope.UserId, scope.AgentId, scope.SessionId, scope.AppId, ContentHash.OfSubject(scope), (short)memory.Kind, memory.Text,
-                ContentHash.Of(memory.Text, memory.Kind, memory.ObservedAt, memory.Role, memory.Actor), memory.Kind == MemoryKind.Fact ? FactSlot.Parse(memory.Text)?.Name : null,
-                memory.Metadata?.GetRawText() ?? "{}", memory.Categories.ToArray(), (short)memory.Trust, memory.Source, memory.Role, memory.Actor, memory.Immutable,
-                (short)status, memory.Version, memory.CreatedAt, memory.UpdatedAt, memory.ObservedAt, memory.ExpiresAt,
-                memory.ValidFrom ?? memory.ObservedAt ?? memory.CreatedAt, memory.ValidTo, memory.SupersededBy?.Value, model, VectorBytes.From(vector),
-            ],
-            reader => (reader.GetInt32(0), reader.GetInt32(1)),
-            ct);
-        if (added == 0)
-            return existing > 0 ? Outcome.Existing : Outcome.IdTaken;
-        await AddPastAsync(session, ownerId, operationId, exported, scope, ct);
+        var batch = session.CreateBatch();
+        foreach (var memory in memories)
+            batch.Add(MemorySql, Parameters(ownerId, memory, model));
+        var outcomes = await batch.ReadAsync((reader, token) => ReadAsync(reader, memories.Count, token), ct);
+        var past = session.CreateBatch();
+        foreach (var (memory, outcome) in memories.Zip(outcomes))
+        {
+            if (outcome == Outcome.Imported)
+                AddPast(past, ownerId, operationId, memory);
+        }
+
+        if (past.Count > 0)
+            await past.ExecuteAsync(ct);
         await session.CommitAsync(ct);
-        return Outcome.Imported;
+        return outcomes;
     }
 
-    private static Task<int> AddPastAsync(DbSession session, Guid ownerId, Guid operationId, ExportedMemory exported, MemoryScope scope, CancellationToken ct)
+    private static async Task<List<Outcome>> ReadAsync(NpgsqlDataReader reader, int count, CancellationToken ct)
     {
-        var batch = session.CreateBatch();
+        var outcomes = new List<Outcome>(count);
+        do
+        {
+            await reader.ReadAsync(ct);
+            outcomes.Add(reader.GetInt32(0) > 0 ? Outcome.Imported : reader.GetInt32(1) > 0 ? Outcome.Existing : Outcome.IdTaken);
+        }
+        while (outcomes.Count < count && await reader.NextResultAsync(ct));
+        return outcomes;
+    }
+
+    private static object?[] Parameters(Guid ownerId, ImportedMemory imported, string model)
+    {
+        var (memory, scope) = (imported.Exported.Memory, imported.Scope);
+        var status = imported.Exported.Status switch { "pending" => MemoryStatus.Pending, "rejected" => MemoryStatus.Rejected, _ => MemoryStatus.Active };
+        return
+        [
+            memory.Id.Value, ownerId, scope.UserId, scope.AgentId, scope.SessionId, scope.AppId, ContentHash.OfSubject(scope), (short)memory.Kind, memory.Text,
+            ContentHash.Of(memory.Text, memory.Kind, memory.ObservedAt, memory.Role, memory.Actor), memory.Kind == MemoryKind.Fact ? FactSlot.Parse(memory.Text)?.Name : null,
+            memory.Metadata?.GetRawText() ?? "{}", memory.Categories.ToArray(), (short)memory.Trust, memory.Source, memory.Role, memory.Actor, memory.Immutable,
+            (short)status, memory.Version, memory.CreatedAt, memory.UpdatedAt, memory.ObservedAt, memory.ExpiresAt,
+            memory.ValidFrom ?? memory.ObservedAt ?? memory.CreatedAt, memory.ValidTo, memory.SupersededBy?.Value, model, VectorBytes.From(imported.Vector),
+        ];
+    }
+
+    private static void AddPast(DbBatch batch, Guid ownerId, Guid operationId, ImportedMemory imported)
+    {
+        var (exported, scope) = (imported.Exported, imported.Scope);
         foreach (var version in exported.Versions)
         {
             batch.Add(
@@ -91,7 +117,10 @@ internal sealed class ImportStore(Database database)
                     scope.SessionId, scope.AppId, exported.Memory.Role, exported.Memory.Actor, change.At,
                 ]);
         }
-
-        return batch.ExecuteAsync(ct);
     }
 }
+
+/// <param name="Exported">What is taken in.</param>
+/// <param name="Scope">Whose it becomes.</param>
+/// <param name="Vector">Empty when the embedder did not answer.</param>
+internal sealed record ImportedMemory(ExportedMemory Exported, MemoryScope Scope, ReadOnlyMemory<float> Vector);

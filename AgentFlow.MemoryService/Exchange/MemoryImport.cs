@@ -14,7 +14,8 @@ namespace AgentFlow.MemoryService.Exchange;
 internal sealed class MemoryImport(
     ImportStore store, MemoryEmbedding embedding, IndexedWrites index, IOptions<MemoryOptions> options, TimeProvider time)
 {
-    private const int EmbedBatch = 64;
+    /// <summary>Memories that are embedded in one call and stored in one transaction.</summary>
+    private const int BatchSize = 64;
 
     /// <exception cref="ProblemException">400: an entry can not be taken; those before it are stored.</exception>
     internal async Task<ImportReport> RunAsync(MemoryCaller caller, JsonElement body, CancellationToken ct)
@@ -23,33 +24,24 @@ internal sealed class MemoryImport(
         foreach (var memory in memories)
             Check(memory, caller);
         var operation = Guid.CreateVersion7();
-        int imported = 0, existing = 0, renamed = 0;
-        foreach (var batch in memories.Chunk(EmbedBatch))
-        {
-            var vectors = await embedding.TryEmbedAsync([.. batch.Select(one => one.Memory.Text)], ct);
-            var stored = new List<Guid>();
-            for (var i = 0; i < batch.Length; i++)
-            {
-                var (memory, scope) = (batch[i], caller.Bind(Scope(batch[i].Memory)));
-                var outcome = await store.AddAsync(caller.OwnerId, operation, memory, scope, vectors?[i] ?? default, embedding.Model, ct);
-                if (outcome == ImportStore.Outcome.IdTaken)
-                {
-                    memory = memory with { Memory = memory.Memory with { Id = MemoryId.New() } };
-                    outcome = await store.AddAsync(caller.OwnerId, operation, memory, scope, vectors?[i] ?? default, embedding.Model, ct);
-                    renamed++;
-                }
+        var report = new ImportReport(0, 0, 0);
+        foreach (var batch in memories.Chunk(BatchSize))
+            report = await AddAsync(caller, operation, batch, report, ct);
+        return report;
+    }
 
-                if (outcome == ImportStore.Outcome.Imported)
-                    stored.Add(memory.Memory.Id.Value);
-                else
-                    existing++;
-            }
-
-            imported += stored.Count;
-            await index.ChangedAsync(caller.OwnerId, stored, ct);
-        }
-
-        return new ImportReport(imported, existing, renamed);
+    /// <summary>One transaction, and one more for those whose id is somebody else's.</summary>
+    private async Task<ImportReport> AddAsync(MemoryCaller caller, Guid operation, ExportedMemory[] batch, ImportReport before, CancellationToken ct)
+    {
+        var vectors = await embedding.TryEmbedAsync([.. batch.Select(one => one.Memory.Text)], ct);
+        var memories = batch.Select((one, i) => new ImportedMemory(one, caller.Bind(Scope(one.Memory)), vectors?[i] ?? default)).ToList();
+        var outcomes = memories.Zip(await store.AddAsync(caller.OwnerId, operation, memories, embedding.Model, ct)).ToList();
+        var renamed = outcomes.Where(one => one.Second == ImportStore.Outcome.IdTaken)
+            .Select(one => one.First with { Exported = one.First.Exported with { Memory = one.First.Exported.Memory with { Id = MemoryId.New() } } }).ToList();
+        outcomes.AddRange(renamed.Zip(await store.AddAsync(caller.OwnerId, operation, renamed, embedding.Model, ct)));
+        var stored = outcomes.Where(one => one.Second == ImportStore.Outcome.Imported).Select(one => one.First.Exported.Memory.Id.Value).ToList();
+        await index.ChangedAsync(caller.OwnerId, stored, ct);
+        return new ImportReport(before.Imported + stored.Count, before.Existing + batch.Length - stored.Count, before.Renamed + renamed.Count);
     }
 
     private IReadOnlyList<ExportedMemory> Read(JsonElement body)

@@ -1,7 +1,9 @@
 using System.Net.Http.Json;
 using System.Text;
+using System.Text.Json;
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Memories;
+using AgentFlow.MemoryService.Erasure;
 using AgentFlow.Tests.Support;
 using Npgsql;
 
@@ -35,6 +37,24 @@ public sealed class ErasureTests(MemoryFixture fixture) : IClassFixture<MemoryFi
         Assert.Empty(await PlacesAsync("Zara Quill"));
         Assert.Equal(["stays"], (await client.ListAsync()).Items.Select(item => item.Text));
         Assert.Equal((400, "no_scope"), await client.PostTextAsync("/api/subjects/erase", "{}").RefusalAsync());
+    }
+
+    [Fact]
+    public async Task A_subject_of_more_memories_than_one_step_erases_is_taken_in_and_erased_whole()
+    {
+        const int Count = ErasureStore.StepSize + 100;
+        using var client = await fixture.Host.ClientAsync();
+        await client.AddVerbatimAsync("stays", "other");
+        var export = JsonSerializer.Serialize(new { results = Enumerable.Range(0, Count + 2).Select(i => new { memory = $"Item {i % Count} of the long list", user_id = "many" }) });
+        Assert.Equal(new ImportReport(Count, 2, 0), await MemoryCalls.ReadAsync<ImportReport>(await client.PostTextAsync("/api/import", export)));
+        Assert.Equal(50, (await client.SearchAsync(new SearchMemoriesRequest { Query = "long list", Filter = JsonElement.Parse("""{"userId":"many"}"""), TopK = 50 })).Items.Count);
+
+        var receipt = await MemoryCalls.ReadAsync<ErasureReceipt>(await client.PostTextAsync("/api/subjects/erase", """{"userId":"many"}"""));
+
+        Assert.True(receipt.Complete, string.Join(", ", receipt.Remaining));
+        Assert.Equal((Count, Count, Count), (receipt.Removed["memories"], receipt.Removed["vectors"], receipt.Removed["history"]));
+        Assert.Equal(["stays"], (await client.ListAsync()).Items.Select(item => item.Text));
+        Assert.Empty((await client.SearchAsync("long list", """{"userId":"many"}""")).Items);
     }
 
     /// <summary>Every text, JSON or byte column of every table that holds the word.</summary>
