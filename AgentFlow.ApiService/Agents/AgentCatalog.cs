@@ -13,7 +13,7 @@ internal sealed class AgentCatalog(IReadOnlyList<AgentDefinition> files, AgentSt
     /// <summary>Definitions of the installation's files, by slug.</summary>
     public IReadOnlyDictionary<string, AgentDefinition> Files => _files;
 
-    /// <summary>See <see cref="ChooseAgent"/>. One round trip where an agent is named, else two.</summary>
+    /// <summary>See <see cref="ChooseAgent"/>. One round trip.</summary>
     public async ValueTask<ChosenAgent> ChooseAsync(OwnerId owner, string? slug, string? model, CancellationToken ct)
     {
         var agent = slug is null
@@ -35,6 +35,9 @@ internal sealed class AgentCatalog(IReadOnlyList<AgentDefinition> files, AgentSt
     }
 
     /// <summary>The account's choice; if that is gone, the installation's.</summary>
-    private async Task<AgentDefinition> DefaultAsync(OwnerId owner, CancellationToken ct) =>
-        await FindAsync(owner, await store.DefaultSlugAsync(owner, ct) ?? AgentDefinition.Default, ct) ?? _files[AgentDefinition.Default];
+    private async Task<AgentDefinition> DefaultAsync(OwnerId owner, CancellationToken ct)
+    {
+        var (slug, own) = await store.FindDefaultAsync(owner, ct);
+        return own ?? _files.GetValueOrDefault(slug) ?? _files[AgentDefinition.Default];
+    }
 }

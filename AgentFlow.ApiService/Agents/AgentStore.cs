@@ -22,7 +22,12 @@ internal sealed class AgentStore(Database database)
         select version, definition::text, created_at from agents where owner_id = $1 and slug = $2 and definition is not null order by version desc limit 100
         """;
 
-    private const string DefaultSlug = "select default_agent from users where owner_id = $1";
+    /// <summary>The account's choice and its newest version, where it is one of its own.</summary>
+    private const string NewestDefault = """
+        select c.slug, a.version, a.definition::text, a.created_at
+        from (select coalesce((select default_agent from users where owner_id = $1), $2) as slug) c
+        left join lateral (select version, definition, created_at from agents where owner_id = $1 and slug = c.slug order by version desc limit 1) a on true
+        """;
 
     // The expected version keeps two writers from both making the next one.
     private const string Insert = """
@@ -45,9 +50,13 @@ internal sealed class AgentStore(Database database)
     public async Task<IReadOnlyList<AgentDefinition>> VersionsAsync(OwnerId owner, string slug, CancellationToken ct) =>
         await database.ForOwner(owner.Value).QueryAsync(Versions, [owner.Value, slug], row => Parse(row.GetString(1), row.GetInt32(0), row.Time(2)), ct);
 
-    /// <summary>The slug that answers where none is named; null: the installation's.</summary>
-    public Task<string?> DefaultSlugAsync(OwnerId owner, CancellationToken ct) =>
-        database.ForOwner(owner.Value).QuerySingleAsync(DefaultSlug, [owner.Value], row => row.NullableString(0), ct);
+    /// <returns>The slug that answers where none is named, and its definition; null where the account has none of that name.</returns>
+    public async Task<(string Slug, AgentDefinition? Agent)> FindDefaultAsync(OwnerId owner, CancellationToken ct) =>
+        await database.ForOwner(owner.Value).QuerySingleAsync(
+            NewestDefault,
+            [owner.Value, AgentDefinition.Default],
+            row => (row.GetString(0), row.IsDBNull(2) ? null : Parse(row.GetString(2), row.GetInt32(1), row.Time(3))),
+            ct);
 
     /// <summary>Writes the version after <paramref name="version"/>; a null definition deletes.</summary>
     /// <returns>False when somebody else wrote it first.</returns>

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text;
 
 namespace AgentFlow.ApiService.OutputFilter;
@@ -15,6 +16,8 @@ internal sealed class MarkupGuard(LinkRules links, Action<string> act)
     private const string PemStart = "-----BEGIN ";
     private const string PemEnd = "-----END ";
     private static readonly string[] Addresses = ["http://", "https://", "www."];
+    private static readonly SearchValues<char> WordBeginnings = SearchValues.Create(
+        [.. Addresses.SelectMany(a => new[] { a[0], char.ToUpperInvariant(a[0]) }), .. SecretPatterns.Prefixes.Select(p => p[0])]);
 
     private readonly StringBuilder _held = new();
     private readonly StringBuilder _out = new();
@@ -121,8 +124,7 @@ internal sealed class MarkupGuard(LinkRules links, Action<string> act)
     }
 
     /// <summary>What may begin something; inside a word, keys and addresses do not begin.</summary>
-    private bool MayBegin(char c) => c is '[' or '!' or '<' or '-'
-        || (!char.IsLetterOrDigit(_last) && (Addresses.Any(a => Same(a[0], c)) || SecretPatterns.Prefixes.Any(p => p[0] == c)));
+    private bool MayBegin(char c) => c is '[' or '!' or '<' or '-' || (WordBeginnings.Contains(c) && !char.IsLetterOrDigit(_last));
 
     private Verdict Judge() => _held[0] switch
     {

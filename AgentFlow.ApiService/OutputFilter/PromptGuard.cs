@@ -8,7 +8,7 @@ namespace AgentFlow.ApiService.OutputFilter;
 /// word. Holds back from the third such word on, at most <see cref="MaxHeld"/> characters. Case and punctuation do not count, nor where
 /// the stream is split. Not thread-safe.
 /// </summary>
-internal sealed class PromptGuard
+internal sealed class PromptGuard(string instructions, Action<string> act)
 {
     public const int MaxHeld = 80;
     public const string Mask = "[instructions withheld]";
@@ -22,25 +22,20 @@ internal sealed class PromptGuard
     /// <summary>So many letters in a row are no coincidence, and more words could not be held.</summary>
     private const int RunLetters = 48;
 
-    private readonly string[] _words;
-    private readonly string[] _sorted;
-    private readonly ILookup<string, int> _places;
-    private readonly Action<string> _act;
+    private readonly PromptWords _instructions = PromptWords.Of(instructions);
     private readonly StringBuilder _word = new();
     private readonly StringBuilder _held = new();
     private readonly StringBuilder _out = new();
-    private List<int> _matches = [];
+
+    /// <summary>What counts of <see cref="_word"/>.</summary>
+    private readonly List<char> _folded = [];
+
+    /// <summary>Where in the instructions the last words stand in a row.</summary>
+    private readonly List<int> _matches = [];
+
     private int _halfWords;
     private int _letters;
     private bool _isWithholding;
-
-    public PromptGuard(string instructions, Action<string> act)
-    {
-        _act = act;
-        _words = [.. Split(instructions).Select(Fold).Where(w => w.Length > 0)];
-        _places = _words.Index().ToLookup(w => w.Item, w => w.Index, StringComparer.Ordinal);
-        _sorted = [.. _words.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];
-    }
 
     public string Write(string text)
     {
@@ -58,6 +53,8 @@ internal sealed class PromptGuard
         return _out.ToString();
     }
 
+    private ReadOnlySpan<char> Folded => System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_folded);
+
     private void Take(char c)
     {
         if (char.IsWhiteSpace(c))
@@ -65,40 +62,45 @@ internal sealed class PromptGuard
             EndWord();
             Put(c);
         }
-        else if (IsWordByItself(c))
+        else if (PromptWords.IsWordByItself(c))
         {
             EndWord();
-            _word.Append(c);
+            Append(c);
             EndWord();
         }
         else
         {
-            _word.Append(c);
+            Append(c);
 
             // Nothing of the instructions is near: no word needs to be complete before it is shown.
-            if (_halfWords == 0 && _held.Length == 0 && !_isWithholding && !MayBeWord())
-                Flush(_word);
+            if (_halfWords == 0 && _held.Length == 0 && !_isWithholding && !_instructions.AnyBegins(Folded))
+                FlushWord();
         }
 
         if (_word.Length + _held.Length > MaxHeld)
             Forget();
     }
 
+    private void Append(char c)
+    {
+        _word.Append(c);
+        if (PromptWords.Fold(c) is { } folded)
+            _folded.Add(folded);
+    }
+
     private void EndWord()
     {
         if (_word.Length == 0)
             return;
-        var word = Fold(_word.ToString());
-        if (word.Length > 0)
-            Match(word);
-        Put(_word.ToString());
-        _word.Clear();
+        if (_folded.Count > 0)
+            Match(Folded);
+        PutWord();
         if (IsRecited && !_isWithholding)
         {
             _isWithholding = true;
             _held.Clear();
             _out.Append(Mask);
-            _act("system-prompt");
+            act("system-prompt");
         }
         else if (_halfWords < HoldFrom && !_isWithholding)
         {
@@ -108,29 +110,51 @@ internal sealed class PromptGuard
 
     private bool IsRecited => _halfWords >= Run || (_halfWords >= HoldFrom && _letters >= RunLetters);
 
-    private void Match(string word)
+    private void Match(ReadOnlySpan<char> word)
     {
-        var weight = IsWordByItself(word[0]) ? 1 : 2;
-        var next = _matches.Select(at => at + 1).Where(at => at < _words.Length && _words[at] == word).ToList();
-        if (next.Count > 0)
+        var weight = PromptWords.IsWordByItself(word[0]) ? 1 : 2;
+        var kept = 0;
+        for (var i = 0; i < _matches.Count; i++)
         {
-            (_matches, _halfWords, _letters) = (next, _halfWords + weight, _letters + word.Length);
+            if (_instructions.IsAt(_matches[i] + 1, word))
+                _matches[kept++] = _matches[i] + 1;
+        }
+
+        if (kept > 0)
+        {
+            _matches.RemoveRange(kept, _matches.Count - kept);
+            (_halfWords, _letters) = (_halfWords + weight, _letters + word.Length);
             return;
         }
 
         StopWithholding();
-        _matches = [.. _places[word]];
+        _matches.Clear();
+        _matches.AddRange(_instructions.PlacesOf(word));
         (_halfWords, _letters) = _matches.Count > 0 ? (weight, word.Length) : (0, 0);
     }
 
-    private void Put(string text)
+    private void StopWithholding()
     {
-        if (_isWithholding)
+        if (!_isWithholding)
             return;
-        if (_halfWords >= HoldFrom)
-            _held.Append(text);
-        else
-            _out.Append(Take(_held)).Append(text);
+        _isWithholding = false;
+        _held.Clear();
+        _out.Append(' ');
+    }
+
+    private void PutWord()
+    {
+        if (!_isWithholding && _halfWords >= HoldFrom)
+        {
+            _held.Append(_word);
+        }
+        else if (!_isWithholding)
+        {
+            Flush(_held);
+            _out.Append(_word);
+        }
+
+        ClearWord();
     }
 
     private void Put(char c)
@@ -143,66 +167,30 @@ internal sealed class PromptGuard
             _out.Append(c);
     }
 
-    private bool MayBeWord()
-    {
-        var begun = Fold(_word.ToString());
-        if (begun.Length == 0)
-            return true;
-        var at = Array.BinarySearch(_sorted, begun, StringComparer.Ordinal);
-        return at >= 0 || (~at < _sorted.Length && _sorted[~at].StartsWith(begun, StringComparison.Ordinal));
-    }
-
-    private void StopWithholding()
-    {
-        if (!_isWithholding)
-            return;
-        _isWithholding = false;
-        _held.Clear();
-        _out.Append(' ');
-    }
-
     private void Forget()
     {
         StopWithholding();
         Flush(_held);
-        Flush(_word);
+        FlushWord();
         (_halfWords, _letters) = (0, 0);
-        _matches = [];
+        _matches.Clear();
     }
 
-    private void Flush(StringBuilder text) => _out.Append(Take(text));
-
-    private static string Take(StringBuilder text)
+    private void FlushWord()
     {
-        var taken = text.ToString();
+        _out.Append(_word);
+        ClearWord();
+    }
+
+    private void ClearWord()
+    {
+        _word.Clear();
+        _folded.Clear();
+    }
+
+    private void Flush(StringBuilder text)
+    {
+        _out.Append(text);
         text.Clear();
-        return taken;
     }
-
-    /// <summary>Chinese, Japanese and Korean, Thai, Lao, Burmese and Khmer: a space ends no word there.</summary>
-    private static bool IsWordByItself(char c) => c is >= '\u2E80' or (>= '\u0E00' and <= '\u0EFF') or (>= '\u1000' and <= '\u109F') or (>= '\u1780' and <= '\u17FF');
-
-    private static IEnumerable<string> Split(string text)
-    {
-        var word = new StringBuilder();
-        foreach (var c in text)
-        {
-            if (char.IsWhiteSpace(c) || IsWordByItself(c))
-            {
-                if (word.Length > 0)
-                    yield return Take(word);
-                if (!char.IsWhiteSpace(c))
-                    yield return c.ToString();
-            }
-            else
-            {
-                word.Append(c);
-            }
-        }
-
-        if (word.Length > 0)
-            yield return word.ToString();
-    }
-
-    private static string Fold(string word) => string.Concat(word.Where(char.IsLetterOrDigit)).ToLowerInvariant();
 }

@@ -20,6 +20,6 @@ internal static partial class SecretPatterns
 
     [GeneratedRegex(
         @"^(?:[sp]k-[A-Za-z0-9_-]{16,}|[rs]k_live_[A-Za-z0-9]{16,}|A[KS]IA[0-9A-Z]{12,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}|xox[bpas]-[A-Za-z0-9-]{10,}|AIza[A-Za-z0-9_-]{30,}|ya29\.[A-Za-z0-9_-]{20,}|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?|af_[A-Za-z0-9_-]{20,}|m0-[A-Za-z0-9]{20,}|npm_[A-Za-z0-9]{30,}|hf_[A-Za-z0-9]{20,}|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,})",
-        RegexOptions.CultureInvariant, 100)]
+        RegexOptions.CultureInvariant, 10_000)]
     private static partial Regex Pattern();
 }

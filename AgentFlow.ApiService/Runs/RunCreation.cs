@@ -2,11 +2,12 @@ using System.Text.Json;
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Runs;
 using AgentFlow.ServiceDefaults.Postgres;
+using AgentFlow.ServiceDefaults.Problems;
 using Npgsql;
 
 namespace AgentFlow.ApiService.Runs;
 
-/// <summary>The SQL of a run's beginning: one round trip to look, one transaction to write.</summary>
+/// <summary>The SQL of a run's beginning: one round trip to look, one transaction to write, which may be of many runs.</summary>
 internal sealed class RunCreation(Database database)
 {
     private const string SelectReplay = "select id, conversation_id, request_hash, status from runs where idempotency_key = $1";
@@ -15,21 +16,34 @@ internal sealed class RunCreation(Database database)
 
     private const string SelectOpenRuns = "select id, answer_id from runs where conversation_id = $1 and ended_at is null order by position";
 
-    private const string InsertConversation = "insert into conversations (id, owner_id, title, agent, is_kept) values ($1, $2, $3, $4, $5)";
+    private const string InsertConversations = """
+        insert into conversations (id, owner_id, title, agent, is_kept) select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::bool[])
+        """;
 
-    private const string TouchConversation = "update conversations set updated_at = now() where id = $1";
+    private const string TouchConversations = """
+        update conversations c set updated_at = now() from unnest($1::uuid[], $2::uuid[]) as s(id, owner_id) where c.id = s.id and c.owner_id = s.owner_id
+        """;
 
-    private const string InsertMessage = """
+    /// <summary>Only into a conversation of the owner's own, which may have been deleted since it was read.</summary>
+    private const string InsertMessages = """
         insert into messages (id, owner_id, conversation_id, parent_id, role, content, author, run_id, status, selected_text)
-        values ($1, $2, $3, $4::uuid, 0, $5, $6::text, $7, $8, $9::text)
+        select s.id, s.owner_id, s.conversation_id, s.parent_id, 0, s.content, s.author, s.run_id, $9, s.selected_text
+        from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::uuid[], $8::text[])
+            as s(id, owner_id, conversation_id, parent_id, content, author, run_id, selected_text)
+        join conversations c on c.id = s.conversation_id and c.owner_id = s.owner_id
         """;
 
-    private const string InsertRun = """
+    private const string InsertRuns = """
         insert into runs (id, owner_id, conversation_id, user_message_id, answer_id, agent, model, status, host_id, idempotency_key, request_hash, input)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::text, $11::bytea, $12::json)
+        select s.id, s.owner_id, s.conversation_id, s.user_message_id, s.answer_id, s.agent, s.model, s.status, s.host_id, s.idempotency_key, s.request_hash, s.input::json
+        from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::smallint[], $9::uuid[], $10::text[], $11::bytea[], $12::text[])
+            as s(id, owner_id, conversation_id, user_message_id, answer_id, agent, model, status, host_id, idempotency_key, request_hash, input)
+        join conversations c on c.id = s.conversation_id and c.owner_id = s.owner_id
         """;
 
-    private const string InsertEvent = "insert into run_events (run_id, seq, owner_id, fence, type, data) values ($1, $2, $3, 1, $4, $5)";
+    private const string InsertEvent = """
+        insert into run_events (run_id, seq, owner_id, fence, type, data) select r.id, $2, r.owner_id, 1, $3, $4 from runs r where r.id = $1 returning run_id
+        """;
 
     public Task<ExistingState> ReadAsync(RunRequest request, int maxBranch, CancellationToken ct)
     {
@@ -50,31 +64,69 @@ internal sealed class RunCreation(Database database)
     public Task<int> ForgetKeyAsync(OwnerId owner, RunId run, CancellationToken ct) =>
         database.ForOwner(owner.Value).ExecuteAsync("update runs set idempotency_key = null where id = $1 and status = $2", [run.Value, (short)RunStatus.Interrupted], ct);
 
-    public Task WriteAsync(RunRequest request, RunPlan plan, StoredEvent first, Guid hostId, CancellationToken ct)
+    /// <summary>Writes a run that has to wait, or that others are told of in the same transaction. Every other is begun by <see cref="RunLog.BeginAsync"/>.</summary>
+    /// <exception cref="ProblemException">404: the conversation is gone.</exception>
+    public async Task WriteAsync(RunStart start, StoredEvent first, CancellationToken ct)
     {
-        var context = plan.Context;
-        var (owner, conversation) = (request.Owner.Value, context.ConversationId.Value);
-        var batch = database.ForOwner(owner).CreateBatch();
-        if (plan.IsNewConversation)
-            batch.Add(InsertConversation, [conversation, owner, Title.From(request.Question), context.Agent.Slug, context.IsKept]);
-        else
-            batch.Add(TouchConversation, [conversation]);
-        if (plan.AddsMessage)
-        {
-            batch.Add(InsertMessage, [
-                context.UserMessageId.Value, owner, conversation, plan.ParentId?.Value, request.Question, request.Author, context.RunId.Value, (short)RunStatus.Completed,
-                request.SelectedText]);
-        }
-
-        var status = (short)(plan.IsQueued ? RunStatus.Queued : RunStatus.Running);
-        batch.Add(InsertRun, [
-            context.RunId.Value, owner, conversation, context.UserMessageId.Value, context.MessageId.Value, context.Agent.Slug, context.Model, status, hostId,
-            request.Idempotency?.Key, request.Idempotency?.RequestHash, Input(context)]);
-        batch.Add(InsertEvent, [context.RunId.Value, first.Seq, owner, first.Type, first.Data]);
-        if (plan.IsQueued)
+        var context = start.Plan.Context;
+        var batch = database.ForOwner(context.OwnerId.Value).CreateBatch();
+        Add(batch, [start]);
+        batch.Add(InsertEvent, [context.RunId.Value, first.Seq, first.Type, first.Data]);
+        if (start.Plan.IsQueued)
             RunCheckpoints.AddUnbegun(batch, context);
-        request.Announce?.Invoke(batch, plan);
-        return batch.ExecuteAsync(ct);
+        start.Request.Announce?.Invoke(batch, start.Plan);
+        if (!await batch.ReadAsync((reader, token) => reader.ReadAsync(token), ct))
+            throw RunErrors.NoConversation();
+    }
+
+    /// <summary>The statements that begin these runs, without their first events.</summary>
+    public static void Add(DbBatch batch, IReadOnlyList<RunStart> starts)
+    {
+        AddConversations(batch, [.. starts.Where(start => start.Plan.IsNewConversation)]);
+        var known = starts.Where(start => !start.Plan.IsNewConversation).Select(start => start.Plan.Context).ToArray();
+        if (known.Length > 0)
+            batch.Add(TouchConversations, [Column(known, run => run.ConversationId.Value), Column(known, run => run.OwnerId.Value)]);
+        AddMessages(batch, [.. starts.Where(start => start.Plan.AddsMessage)]);
+        AddRuns(batch, starts);
+    }
+
+    private static void AddConversations(DbBatch batch, RunStart[] starts)
+    {
+        if (starts.Length == 0)
+            return;
+        batch.Add(InsertConversations, [
+            Column(starts, start => start.Plan.Context.ConversationId.Value), Column(starts, start => start.Plan.Context.OwnerId.Value),
+            Column(starts, start => Title.From(start.Request.Question)), Column(starts, start => start.Plan.Context.Agent.Slug),
+            Column(starts, start => start.Plan.Context.IsKept)]);
+    }
+
+    private static void AddMessages(DbBatch batch, RunStart[] starts)
+    {
+        if (starts.Length == 0)
+            return;
+        batch.Add(InsertMessages, [
+            Column(starts, start => start.Plan.Context.UserMessageId.Value), Column(starts, start => start.Plan.Context.OwnerId.Value),
+            Column(starts, start => start.Plan.Context.ConversationId.Value), Column(starts, start => start.Plan.ParentId?.Value),
+            Column(starts, start => start.Request.Question), Column(starts, start => start.Request.Author),
+            Column(starts, start => start.Plan.Context.RunId.Value), Column(starts, start => start.Request.SelectedText), (short)RunStatus.Completed]);
+    }
+
+    private static void AddRuns(DbBatch batch, IReadOnlyList<RunStart> starts)
+    {
+        var runs = Column(starts, start => start.Plan.Context);
+        batch.Add(InsertRuns, [
+            Column(runs, run => run.RunId.Value), Column(runs, run => run.OwnerId.Value), Column(runs, run => run.ConversationId.Value),
+            Column(runs, run => run.UserMessageId.Value), Column(runs, run => run.MessageId.Value), Column(runs, run => run.Agent.Slug), Column(runs, run => run.Model),
+            Column(starts, start => (short)(start.Plan.IsQueued ? RunStatus.Queued : RunStatus.Running)), Column(starts, start => start.HostId),
+            Column(starts, start => start.Request.Idempotency?.Key), Column(starts, start => start.Request.Idempotency?.RequestHash), Column(runs, Input)]);
+    }
+
+    private static TValue[] Column<T, TValue>(IReadOnlyList<T> rows, Func<T, TValue> value)
+    {
+        var column = new TValue[rows.Count];
+        for (var i = 0; i < column.Length; i++)
+            column[i] = value(rows[i]);
+        return column;
     }
 
     private static string? Input(RunContext run) => run is { SelectedText: null, Context: null, TopK: null }

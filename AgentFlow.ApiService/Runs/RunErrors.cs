@@ -10,6 +10,11 @@ internal static class RunErrors
 
     public static ProblemException NotFound() => new(StatusCodes.Status404NotFound, "not_found", "There is no such run.");
 
+    public static ProblemException NoConversation() => new(StatusCodes.Status404NotFound, "not_found", "There is no such conversation.");
+
+    public static ProblemException Stopping() => new(
+        StatusCodes.Status503ServiceUnavailable, "stopping", "This server is being stopped. Try again.") { RetryAfter = TimeSpan.FromSeconds(2) };
+
     public static ProblemException BeyondTheLog(long after, long lastSeq) => new(
         StatusCodes.Status400BadRequest, "event_id_beyond_log", $"Event {after} is beyond the run's newest, {lastSeq}.");
 

@@ -33,7 +33,7 @@ internal sealed partial class RunExecutor(
     public void Admit()
     {
         if (lifetime.ApplicationStopping.IsCancellationRequested)
-            throw new ProblemException(StatusCodes.Status503ServiceUnavailable, "stopping", "This server is being stopped. Try again.") { RetryAfter = TimeSpan.FromSeconds(2) };
+            throw RunErrors.Stopping();
         if (local.Count >= options.Value.MaxConcurrent)
             throw new ProblemException(StatusCodes.Status503ServiceUnavailable, "overloaded", "Too many answers are being written at the moment. Try again.") { RetryAfter = TimeSpan.FromSeconds(Random.Shared.Next(1, 4)) };
     }

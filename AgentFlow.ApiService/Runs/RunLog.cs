@@ -1,6 +1,7 @@
 using System.Threading.Channels;
 using AgentFlow.Contracts.Runs;
 using AgentFlow.ServiceDefaults.Postgres;
+using AgentFlow.ServiceDefaults.Problems;
 using Microsoft.Extensions.Options;
 using Npgsql;
 
@@ -24,6 +25,9 @@ internal sealed partial class RunLog(
     /// <summary>With fewer open runs every commit follows the last at once; with more it pauses, so that batches grow instead of commits.</summary>
     private const int RunsWithoutPause = 64;
 
+    /// <summary>How long a request waits for its run to be written; a database that answers takes milliseconds.</summary>
+    private static readonly TimeSpan MaxStart = TimeSpan.FromSeconds(10);
+
     private static readonly TimeSpan PausePerRun = TimeSpan.FromMicroseconds(60);
     private static readonly TimeSpan MaxBackOff = TimeSpan.FromSeconds(1);
 
@@ -35,6 +39,38 @@ internal sealed partial class RunLog(
 
     /// <summary>Transactions of the log so far, and the events they held.</summary>
     public (long Commits, long Events) Written => (Interlocked.Read(ref _commits), Interlocked.Read(ref _events));
+
+    /// <summary>Events that wait for the commit after the one that is under way.</summary>
+    public int Pending => _pending.Reader.Count;
+
+    /// <summary>Writes a new run with its first event; the caller may leave, the run is written all the same.</summary>
+    /// <exception cref="Exception">What refused it: nothing was written. Somebody else was first, the conversation is gone, no database.</exception>
+    /// <exception cref="ProblemException">503: the process is stopping.</exception>
+    public async Task BeginAsync(RunHandle run, RunEvent first, RunStart start, CancellationToken ct)
+    {
+        try
+        {
+            await _pending.Writer.WriteAsync(new(run, first, null, start), ct);
+        }
+        catch (ChannelClosedException)
+        {
+            LoseStart(run, start, RunErrors.Stopping());
+        }
+        catch (OperationCanceledException left)
+        {
+            LoseStart(run, start, left);
+        }
+
+        try
+        {
+            await start.Written.WaitAsync(MaxStart, time, CancellationToken.None);
+        }
+        catch (TimeoutException late)
+        {
+            start.GiveUp();
+            throw new NpgsqlException("The run could not be written in time.", late);
+        }
+    }
 
     /// <summary>Completes when the event was accepted; it is numbered, committed and then published in the order of acceptance.</summary>
     /// <exception cref="OperationCanceledException">The run was lost to another process.</exception>
@@ -82,11 +118,13 @@ internal sealed partial class RunLog(
         }
     }
 
-    private static List<RunBatch> Group(List<PendingEvent> taken)
+    private List<RunBatch> Group(List<PendingEvent> taken)
     {
         var byRun = new Dictionary<RunHandle, RunBatch>();
         foreach (var pending in taken)
         {
+            if (pending.Start is { IsGivenUp: true } late)
+                LoseStart(pending.Run, late, new TimeoutException());
             if (pending.Run.Ended.IsCompleted)
                 continue;
             if (!byRun.TryGetValue(pending.Run, out var batch))
@@ -112,6 +150,11 @@ internal sealed partial class RunLog(
                 Release(batches, await RunLogSql.CommitAsync(database.AsWorker(), batches, Notifier(), ct));
                 return;
             }
+            catch (NpgsqlException error) when (batches.Exists(batch => batch.Start is not null))
+            {
+                // Whoever waits for a start is told; one that was refused must not hold up the others.
+                batches = await BeginAloneAsync(batches, error, ct);
+            }
             catch (PostgresException error) when (!IsPassing(error) || (error.SqlState == PostgresErrorCodes.UniqueViolation && attempt > 1))
             {
                 await SeparateAsync(batches, error, ct);
@@ -123,6 +166,32 @@ internal sealed partial class RunLog(
                 await Task.Delay(BackOff(attempt), time, ct);
             }
         }
+    }
+
+    /// <summary>
+    /// After a refusal each start is tried once more by itself, since only one may be at fault; without an answer none is, since nobody knows what was
+    /// committed: what was is closed by the lease.
+    /// </summary>
+    /// <returns>What is left to write: the batches of runs that have begun.</returns>
+    private async Task<List<RunBatch>> BeginAloneAsync(List<RunBatch> batches, NpgsqlException refusal, CancellationToken ct)
+    {
+        foreach (var batch in batches)
+        {
+            if (batch.Start is not { } start)
+                continue;
+            try
+            {
+                if (refusal is not PostgresException)
+                    throw refusal;
+                Release([batch], await RunLogSql.CommitAsync(database.AsWorker(), [batch], Notifier(), ct));
+            }
+            catch (NpgsqlException alone)
+            {
+                LoseStart(batch.Run, start, alone);
+            }
+        }
+
+        return batches.FindAll(batch => batch.Start is null);
     }
 
     private bool TrySeal(RunBatch batch, DateTimeOffset at)
@@ -199,6 +268,7 @@ internal sealed partial class RunLog(
 
     private void Publish(RunBatch batch)
     {
+        batch.Start?.Succeed();
         Interlocked.Add(ref _events, batch.Stored.Count);
         batch.Run.LastSeq = batch.Stored[^1].Seq;
         batch.Run.Tail.Publish(batch.Stored);
@@ -208,9 +278,23 @@ internal sealed partial class RunLog(
 
     private void Lose(RunBatch batch)
     {
+        if (batch.Start is { } start)
+        {
+            LoseStart(batch.Run, start, RunErrors.NoConversation());
+            return;
+        }
+
         LogLost(batch.Run.RunId.Value, batch.Run.Fence);
         batch.Run.Stop(StopReason.Lost);
         batch.Run.End(null);
+    }
+
+    private static void LoseStart(RunHandle run, RunStart start, Exception reason)
+    {
+        run.Stop(StopReason.Lost);
+        run.End(null);
+        start.Fail(reason);
+        run.Dispose();
     }
 
     private Action<DbBatch>? Notifier() =>

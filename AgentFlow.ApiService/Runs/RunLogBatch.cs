@@ -7,8 +7,8 @@ using Npgsql;
 
 namespace AgentFlow.ApiService.Runs;
 
-/// <summary>An event on its way into the log; with an outcome if it is the run's last.</summary>
-internal readonly record struct PendingEvent(RunHandle Run, RunEvent Event, RunOutcome? Outcome);
+/// <summary>An event on its way into the log; with an outcome if it is the run's last, with the run itself if it is the first.</summary>
+internal readonly record struct PendingEvent(RunHandle Run, RunEvent Event, RunOutcome? Outcome, RunStart? Start = null);
 
 /// <summary>
 /// What one transaction of the log holds of one run. Neighbouring deltas are joined: at low load an event is one token, at high load
@@ -23,6 +23,9 @@ internal sealed class RunBatch(RunHandle run)
     private readonly StringBuilder _delta = new();
 
     public RunHandle Run => run;
+
+    /// <summary>Set where the run itself has to be written first.</summary>
+    public RunStart? Start { get; private set; }
 
     public RunOutcome? Outcome { get; private set; }
 
@@ -49,6 +52,7 @@ internal sealed class RunBatch(RunHandle run)
         NeedsDisk |= pending.Event is not (CitationAdded or ContextRecalled or UsageReported);
         if (pending.Outcome is { } outcome)
             (Outcome, Terminal) = (outcome, pending.Event);
+        Start ??= pending.Start;
     }
 
     /// <summary>Numbers the events after the run's last one and turns them into the bytes that are stored and sent.</summary>
@@ -116,9 +120,12 @@ internal static class RunLogSql
     public static async Task<HashSet<Guid>> CommitAsync(
         DbScope worker, IReadOnlyList<RunBatch> batches, Action<DbBatch>? notify, CancellationToken ct)
     {
-        var batch = worker.CreateBatch();
+        var batch = worker.CreateBatch().PlannedOnce();
         if (!batches.Any(run => run.NeedsDisk))
             batch.Relaxed();
+        RunStart[] starts = [.. batches.Select(run => run.Start).OfType<RunStart>()];
+        if (starts.Length > 0)
+            RunCreation.Add(batch, starts);
         var ends = batches.Where(run => run.Outcome is not null).ToArray();
         if (ends.Length > 0)
             batch.Add(EndRuns, EndParameters(ends));

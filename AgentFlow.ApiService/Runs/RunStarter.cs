@@ -13,7 +13,7 @@ namespace AgentFlow.ApiService.Runs;
 /// message, run and first event, then the executor has it; the recall, which only reads, goes beside that transaction. What is refused leaves nothing behind.
 /// </summary>
 internal sealed class RunStarter(
-    RunCreation creation, ChooseAgent choose, RunExecutor executor, RunControl control, LocalRuns local, IOptions<RunsOptions> options, TimeProvider time,
+    RunCreation creation, RunLog log, ChooseAgent choose, RunExecutor executor, RunControl control, LocalRuns local, IOptions<RunsOptions> options, TimeProvider time,
     BeginRecall? recall = null)
 {
     /// <summary>Another request may win the conversation between the read and the write; then the read is repeated.</summary>
@@ -38,7 +38,7 @@ internal sealed class RunStarter(
             }
 
             if (request.ConversationId is not null && existing.Conversation is null)
-                throw new ProblemException(StatusCodes.Status404NotFound, "not_found", "There is no such conversation.");
+                throw RunErrors.NoConversation();
             var isQueued = await MakeRoomAsync(request, existing, ct);
             var chosen = await choose(request.AgentOwner ?? request.Owner, request.Agent ?? existing.Conversation?.Agent, request.Model, ct);
             var plan = RunPlan.Make(request, existing, chosen, isQueued);
@@ -85,25 +85,27 @@ internal sealed class RunStarter(
         RunEvent first = plan.IsQueued
             ? new RunQueued { RunId = context.RunId, Seq = 1, At = time.GetUtcNow(), Ahead = plan.Ahead }
             : new RunStarted { RunId = context.RunId, Seq = 1, At = time.GetUtcNow(), ConversationId = context.ConversationId, MessageId = context.MessageId, Agent = context.Agent.Slug, Model = context.Model };
-        var stored = StoredEvent.From(first);
-        var run = new RunHandle(context.RunId, context.OwnerId, context.ConversationId, fence: 1, lastSeq: 0) { LastSeq = 1 };
+        var run = new RunHandle(context.RunId, context.OwnerId, context.ConversationId, fence: 1, lastSeq: 0);
+        var start = new RunStart(request, plan, local.HostId);
 
         // The statements are on their way before the recall computes anything.
-        var writing = WriteAsync(request, plan, stored, run, ct);
+        var writing = plan.IsQueued || request.Announce is not null ? WriteAloneAsync(start, first, run, ct) : log.BeginAsync(run, first, start, ct);
         if (!plan.IsQueued)
             context = context with { Recalling = recall?.Invoke(context, run.Stopping) };
         await writing;
-        run.Tail.Publish([stored]);
         executor.Start(new(run, context, plan.IsQueued, Activity.Current?.Context ?? default));
         return new(context.RunId, context.ConversationId, run, IsReplay: false);
     }
 
     /// <summary>What was begun for a run that can not be written is stopped.</summary>
-    private async Task WriteAsync(RunRequest request, RunPlan plan, StoredEvent first, RunHandle run, CancellationToken ct)
+    private async Task WriteAloneAsync(RunStart start, RunEvent first, RunHandle run, CancellationToken ct)
     {
         try
         {
-            await creation.WriteAsync(request, plan, first, local.HostId, ct);
+            var stored = StoredEvent.From(first);
+            await creation.WriteAsync(start, stored, ct);
+            run.LastSeq = stored.Seq;
+            run.Tail.Publish([stored]);
         }
         catch
         {

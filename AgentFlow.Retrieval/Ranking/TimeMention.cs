@@ -64,6 +64,6 @@ public sealed partial record TimeMention(int? Year, int? Month, int? Day)
     // "7 May 2023", "May 7th, 2023", "in June", "2023-05-07", "2023"
     [GeneratedRegex(
         @"\b(?:(?<iso>\d{4}-\d{2}-\d{2})|(?:(?<before>\d{1,2})(?:st|nd|rd|th)?\s+(?:of\s+)?)?(?<month>jan(?:uary|\.)?|feb(?:ruary|\.)?|mar(?:ch|\.)?|apr(?:il|\.)?|may|june?|july?|aug(?:ust|\.)?|sept?(?:ember|\.)?|oct(?:ober|\.)?|nov(?:ember|\.)?|dec(?:ember|\.)?)(?:\s+(?<after>\d{1,2})(?:st|nd|rd|th)?)?(?:,?\s+(?<year>(?:19|20)\d{2}))?|(?<alone>(?:19|20)\d{2}))(?!\w)",
-        RegexOptions.IgnoreCase | RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+        RegexOptions.IgnoreCase | RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex Pattern();
 }

@@ -167,21 +167,18 @@ internal sealed class DocumentSearch(Database database, VectorIndex index, Passa
     {
         var wanted = ranked.Take(query.TopK * 2).ToDictionary(each => each.Candidate.Id);
         var batch = database.ForOwner(owner.Value).CreateBatch();
-        batch.Add(ReadHits, [wanted.Keys.ToArray(), owner.Value, query.Collections?.Select(id => id.Value).ToArray()]);
-        batch.Add(ReadGone, [wanted.Keys.ToArray(), owner.Value]);
         batch.Add(ChunkTail.IsBehind, [owner.Value]);
         batch.Add(DocumentAccess.SelectShared, [owner.Value]);
+        AddHits(batch, wanted, owner, query.Collections);
         return batch.ReadAsync(
             async (reader, token) =>
             {
-                var hits = await ReadHitsAsync(reader, wanted, token);
-                var gone = await ReadGoneAsync(reader, token);
-                await reader.NextResultAsync(token);
                 var isBehind = await reader.ReadAsync(token) && reader.GetBoolean(0);
                 await reader.NextResultAsync(token);
                 var shared = new List<SharedCollections>();
                 while (await reader.ReadAsync(token))
                     shared.Add(new SharedCollections(new OwnerId(reader.GetGuid(0)), [.. ((Guid[])reader[1]).Select(id => new CollectionId(id))]));
+                var (hits, gone) = await ReadHitsAsync(reader, wanted, token);
                 return (hits, gone, isBehind, shared);
             },
             ct);
@@ -205,32 +202,34 @@ internal sealed class DocumentSearch(Database database, VectorIndex index, Passa
     {
         var wanted = ranked.Take(query.TopK * 2).ToDictionary(each => each.Candidate.Id);
         var batch = database.ForOwner(owner.Value).CreateBatch();
-        batch.Add(ReadHits, [wanted.Keys.ToArray(), owner.Value, collections.Select(id => id.Value).ToArray()]);
-        batch.Add(ReadGone, [wanted.Keys.ToArray(), owner.Value]);
         batch.Add(ChunkTail.IsBehind, [owner.Value]);
+        AddHits(batch, wanted, owner, collections);
         return batch.ReadAsync(
             async (reader, token) =>
             {
-                var hits = await ReadHitsAsync(reader, wanted, token);
-                var gone = await ReadGoneAsync(reader, token);
-                await reader.NextResultAsync(token);
-                return (hits, gone, await reader.ReadAsync(token) && reader.GetBoolean(0));
+                var isBehind = await reader.ReadAsync(token) && reader.GetBoolean(0);
+                var (hits, gone) = await ReadHitsAsync(reader, wanted, token);
+                return (hits, gone, isBehind);
             },
             ct);
     }
 
-    private static async Task<List<Guid>> ReadGoneAsync(NpgsqlDataReader reader, CancellationToken ct)
+    /// <summary>Nothing is asked where the index found nothing: Postgres would plan that anew each time, since no plan for any number of ids is as cheap as that for none.</summary>
+    private static void AddHits(DbBatch batch, Dictionary<Guid, Ranked> wanted, OwnerId owner, IReadOnlyList<CollectionId>? collections)
     {
-        var gone = new List<Guid>();
-        await reader.NextResultAsync(ct);
-        while (await reader.ReadAsync(ct))
-            gone.Add(reader.GetGuid(0));
-        return gone;
+        if (wanted.Count == 0)
+            return;
+        batch.Add(ReadHits, [wanted.Keys.ToArray(), owner.Value, collections?.Select(id => id.Value).ToArray()]);
+        batch.Add(ReadGone, [wanted.Keys.ToArray(), owner.Value]);
     }
 
-    private static async Task<List<DocumentHit>> ReadHitsAsync(NpgsqlDataReader reader, Dictionary<Guid, Ranked> wanted, CancellationToken ct)
+    /// <summary>What <see cref="AddHits"/> asked for, as the next results.</summary>
+    private static async Task<(List<DocumentHit> Hits, List<Guid> Gone)> ReadHitsAsync(NpgsqlDataReader reader, Dictionary<Guid, Ranked> wanted, CancellationToken ct)
     {
-        var hits = new List<DocumentHit>(wanted.Count);
+        var (hits, gone) = (new List<DocumentHit>(wanted.Count), new List<Guid>());
+        if (wanted.Count == 0)
+            return (hits, gone);
+        await reader.NextResultAsync(ct);
         while (await reader.ReadAsync(ct))
         {
             var found = wanted[reader.GetGuid(0)];
@@ -239,6 +238,9 @@ internal sealed class DocumentSearch(Database database, VectorIndex index, Passa
 
         if (hits.Count < wanted.Count)
             SearchTelemetry.StaleHits.Add(wanted.Count - hits.Count);
-        return hits;
+        await reader.NextResultAsync(ct);
+        while (await reader.ReadAsync(ct))
+            gone.Add(reader.GetGuid(0));
+        return (hits, gone);
     }
 }
