@@ -182,13 +182,22 @@ internal sealed class MarkupGuard(LinkRules links, Action<string> act)
     private Verdict JudgeWord()
     {
         var text = _held.ToString();
-        if (Addresses.Any(a => text.StartsWith(a, StringComparison.OrdinalIgnoreCase)))
-            return IsAddressCharacter(text[^1]) ? Verdict.Partial : Verdict.WholeBeforeLast;
-        if (SecretPatterns.Prefixes.Any(p => text.StartsWith(p, StringComparison.Ordinal)))
-            return SecretPatterns.IsKeyCharacter(text[^1]) ? Verdict.Partial : Verdict.WholeBeforeLast;
-        return Addresses.Any(a => a.StartsWith(text, StringComparison.OrdinalIgnoreCase)) || SecretPatterns.Prefixes.Any(p => p.StartsWith(text, StringComparison.Ordinal))
-            ? Verdict.Partial
-            : Verdict.No;
+        var mayBegin = false;
+        foreach (var address in Addresses)
+        {
+            if (text.StartsWith(address, StringComparison.OrdinalIgnoreCase))
+                return IsAddressCharacter(text[^1]) ? Verdict.Partial : Verdict.WholeBeforeLast;
+            mayBegin |= address.StartsWith(text, StringComparison.OrdinalIgnoreCase);
+        }
+
+        foreach (var prefix in SecretPatterns.Prefixes)
+        {
+            if (text.StartsWith(prefix, StringComparison.Ordinal))
+                return SecretPatterns.IsKeyCharacter(text[^1]) ? Verdict.Partial : Verdict.WholeBeforeLast;
+            mayBegin |= prefix.StartsWith(text, StringComparison.Ordinal);
+        }
+
+        return mayBegin ? Verdict.Partial : Verdict.No;
     }
 
     private void Replace(string found)

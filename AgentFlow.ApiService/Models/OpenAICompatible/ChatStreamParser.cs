@@ -21,15 +21,18 @@ internal sealed class ChatStreamParser(string provider)
     private const int MaxToolCalls = 128;
     private readonly SortedDictionary<int, PartialCall> _calls = [];
     private ChatFinishReason? _finish;
+    private string? _model;
+    private string? _id;
 
     /// <summary>True after <c>[DONE]</c>.</summary>
     public bool IsDone { get; private set; }
 
     /// <summary>One update for each data value, empty where it brought nothing to show.</summary>
+    /// <param name="data">UTF-8; not kept.</param>
     /// <exception cref="ModelException">The value breaks the format or carries an error.</exception>
-    public ChatResponseUpdate Read(string data)
+    public ChatResponseUpdate Read(ReadOnlyMemory<byte> data)
     {
-        if (data == "[DONE]")
+        if (data.Span.SequenceEqual("[DONE]"u8))
             return Finish();
         try
         {
@@ -61,9 +64,9 @@ internal sealed class ChatStreamParser(string provider)
             throw ProviderError.FromStream(provider, error);
         var update = new ChatResponseUpdate { Role = Microsoft.Extensions.AI.ChatRole.Assistant };
         if (chunk.TryGetProperty("model", out var model) && model.ValueKind == JsonValueKind.String)
-            update.ModelId = model.GetString();
+            update.ModelId = Same(model, ref _model);
         if (chunk.TryGetProperty("id", out var id) && id.ValueKind == JsonValueKind.String)
-            update.ResponseId = id.GetString();
+            update.ResponseId = Same(id, ref _id);
         if (chunk.TryGetProperty("usage", out var usage) && usage.ValueKind == JsonValueKind.Object)
             update.Contents.Add(new UsageContent(ReadUsage(usage)));
         if (!chunk.TryGetProperty("choices", out var choices) || choices.ValueKind != JsonValueKind.Array)
@@ -72,6 +75,9 @@ internal sealed class ChatStreamParser(string provider)
             ReadChoice(choices[0], update);
         return update;
     }
+
+    /// <summary>What every chunk says again is one string.</summary>
+    private static string Same(JsonElement value, ref string? last) => last is not null && value.ValueEquals(last) ? last : (last = value.GetString()!);
 
     private void ReadChoice(JsonElement choice, ChatResponseUpdate update)
     {

@@ -1,6 +1,6 @@
 using System.Buffers;
 using System.Runtime.CompilerServices;
-using System.Text;
+using System.Text.Unicode;
 
 namespace AgentFlow.ApiService.Models.OpenAICompatible;
 
@@ -18,11 +18,9 @@ namespace AgentFlow.ApiService.Models.OpenAICompatible;
 /// </summary>
 internal static class EventStream
 {
-    private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
-
-    /// <summary>Reads until the stream ends. An unfinished last line is not an event.</summary>
+    /// <summary>Reads until the stream ends. An unfinished last line is not an event. Each value is UTF-8, and there only until the next is asked for.</summary>
     /// <exception cref="InvalidDataException">A line is longer than the limit, the stream is, or a line is not UTF-8.</exception>
-    public static async IAsyncEnumerable<string> ReadDataAsync(
+    public static async IAsyncEnumerable<ReadOnlyMemory<byte>> ReadDataAsync(
         Stream stream, int maxLineBytes, long maxStreamBytes, [EnumeratorCancellation] CancellationToken ct)
     {
         var buffer = ArrayPool<byte>.Shared.Rent(16 * 1024);
@@ -44,7 +42,7 @@ internal static class EventStream
                 var start = 0;
                 while (NextLine(buffer.AsSpan(start, held - start), ref skipLineFeed, out var line, out var consumed))
                 {
-                    if (DataOf(buffer.AsSpan(start + line.Start.Value, line.End.Value - line.Start.Value), ref atStart) is { } data)
+                    if (DataOf(buffer.AsMemory(start + line.Start.Value, line.End.Value - line.Start.Value), ref atStart) is { } data)
                         yield return data;
                     start += consumed;
                 }
@@ -88,24 +86,17 @@ internal static class EventStream
         return true;
     }
 
-    private static string? DataOf(ReadOnlySpan<byte> line, ref bool atStart)
+    private static ReadOnlyMemory<byte>? DataOf(ReadOnlyMemory<byte> line, ref bool atStart)
     {
-        if (atStart && line.StartsWith("\uFEFF"u8))
+        if (atStart && line.Span.StartsWith("\uFEFF"u8))
             line = line[3..];
         atStart = false;
-        if (!line.StartsWith("data:"u8))
+        if (!line.Span.StartsWith("data:"u8))
             return null;
         line = line["data:"u8.Length..];
-        if (line.StartsWith(" "u8))
+        if (line.Span.StartsWith(" "u8))
             line = line[1..];
-        try
-        {
-            return Strict.GetString(line);
-        }
-        catch (DecoderFallbackException e)
-        {
-            throw new InvalidDataException("A line is not UTF-8.", e);
-        }
+        return Utf8.IsValid(line.Span) ? line : throw new InvalidDataException("A line is not UTF-8.");
     }
 
     private static byte[] Grow(byte[] buffer, int held)

@@ -96,7 +96,7 @@ internal sealed class OpenAIChatClient(HttpClient http, ProviderOptions provider
         }
     }
 
-    private async ValueTask<bool> MoveNextAsync(IAsyncEnumerator<string> events)
+    private async ValueTask<bool> MoveNextAsync(IAsyncEnumerator<ReadOnlyMemory<byte>> events)
     {
         try
         {

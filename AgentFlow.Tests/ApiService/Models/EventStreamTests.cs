@@ -40,7 +40,7 @@ public sealed class EventStreamTests
     private static async Task<List<string>> ReadAsync(byte[] bytes, int readSize)
     {
         using var stream = new SlicedStream(bytes, readSize);
-        return await EventStream.ReadDataAsync(stream, maxLineBytes: 100_000, maxStreamBytes: 1_000_000, Limit).ToListAsync(Limit);
+        return await EventStream.ReadDataAsync(stream, maxLineBytes: 100_000, maxStreamBytes: 1_000_000, Limit).Select(data => Encoding.UTF8.GetString(data.Span)).ToListAsync(Limit);
     }
 
     private sealed class SlicedStream(byte[] bytes, int readSize) : MemoryStream(bytes)
