@@ -183,6 +183,11 @@ public sealed record SearchMemoriesRequest
     /// <summary>1 to 1,000.</summary>
     public int TopK { get; init; } = 10;
 
+    /// <summary>
+    /// 0 to 1, default 0: what scores below it is left out, after fusion, decay and reranking, and before <see cref="TopK"/> is taken. The best result's
+    /// score is the strength of the query's evidence on an absolute scale, the others follow by their share of it; a match by words alone passes like
+    /// one by meaning.
+    /// </summary>
     public double? Threshold { get; init; }
 
     /// <summary>What was true then, closed since or not.</summary>

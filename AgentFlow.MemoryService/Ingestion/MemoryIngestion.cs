@@ -38,7 +38,7 @@ internal sealed class MemoryIngestion(
         var known = request.Infer ? await similar.FindAsync(caller.OwnerId, embedded.Memories, ct) : Known.None;
         var fresh = embedded.Memories.Where(memory => !known.Has(memory)).ToList();
         if (request.DryRun)
-            return Answer(DryRun(fresh), known, found, embedded.Degraded) with { DryRun = true };
+            return Answer((await store.TryAsync(caller.OwnerId, operation.Id, fresh, embedding.Model, ct)).Select(ToAddition), known, found, embedded.Degraded) with { DryRun = true };
         var stored = await store.AddAsync(caller.OwnerId, operation.Id, fresh, embedding.Model, ct);
         await index.AddedAsync(caller.OwnerId, stored, ct);
         return Answer(stored.Select(ToAddition), known, found, embedded.Degraded);
@@ -93,10 +93,6 @@ internal sealed class MemoryIngestion(
 
     /// <summary>Consolidating or concluding never raises the trust of what it was taken from.</summary>
     private static MemoryTrust Lowest(MemoryTrust? asked, MemoryTrust found) => asked is { } given && given > found ? given : found;
-
-    private static IEnumerable<MemoryAddition> DryRun(IEnumerable<NewMemory> fresh) =>
-        fresh.Select(memory => new MemoryAddition(
-            memory.Id, memory.Text, MemoryChange.Added, memory.Contradicts.Count > 0 ? new MemoryId(memory.Contradicts[0]) : null));
 
     private static MemoryAddition ToAddition(StoredMemory stored) =>
         new(stored.Id, stored.Memory.Text, stored.Change, stored.Supersedes.Count > 0 ? stored.Supersedes[0] : null);

@@ -33,16 +33,21 @@ internal sealed class MemoryStore(Database database, MemoryGroups groups)
         return await AddCarefullyAsync(ownerId, operationId, memories, model, ct);
     }
 
+    /// <summary>Stores the memories in a transaction that is taken back, so that what would become of them is known exactly.</summary>
+    internal Task<IReadOnlyList<StoredMemory>> TryAsync(Guid ownerId, Guid operationId, IReadOnlyList<NewMemory> memories, string model, CancellationToken ct) =>
+        AddCarefullyAsync(ownerId, operationId, memories, model, ct, isKept: false);
+
     /// <summary>One after the other in one transaction: looks what each contradicts, closes it, replaces what has expired.</summary>
     private async Task<IReadOnlyList<StoredMemory>> AddCarefullyAsync(
-        Guid ownerId, Guid operationId, IReadOnlyList<NewMemory> memories, string model, CancellationToken ct)
+        Guid ownerId, Guid operationId, IReadOnlyList<NewMemory> memories, string model, CancellationToken ct, bool isKept = true)
     {
         await using var session = await database.ForOwner(ownerId).BeginAsync(ct);
         await LockSubjectsAsync(session, ownerId, memories, ct);
         var stored = new List<StoredMemory>(memories.Count);
         foreach (var memory in memories)
             stored.Add(await AddOneAsync(session, ownerId, operationId, memory, model, ct));
-        await session.CommitAsync(ct);
+        if (isKept)
+            await session.CommitAsync(ct);
         return stored;
     }
 

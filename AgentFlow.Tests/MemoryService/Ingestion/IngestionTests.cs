@@ -36,6 +36,22 @@ public sealed class IngestionTests(MemoryFixture fixture) : IClassFixture<Memory
     }
 
     [Fact]
+    public async Task A_dry_run_says_what_would_be_superseded_or_known_already_and_changes_neither()
+    {
+        using var client = await fixture.Host.ClientAsync();
+        var alice = (await client.AddVerbatimAsync("My name is Alice")).Items.Single().Id;
+
+        var other = await client.AddAsync(new AddMemoryRequest { Messages = [new("user", "My name is Bob.")], UserId = "u", DryRun = true });
+        var same = await client.AddAsync(new AddMemoryRequest { Text = "My name is Alice", UserId = "u", Infer = false, DryRun = true });
+
+        Assert.Equal((MemoryChange.Superseded, alice), (other.Items.Single().Event, other.Items.Single().Supersedes!.Value));
+        Assert.Equal((MemoryChange.Duplicate, alice), (same.Items.Single().Event, same.Items.Single().Id));
+        var left = (await client.ListAsync("?userId=u&superseded=true")).Items.Single();
+        Assert.Equal((alice, 1, null), (left.Id, left.Version, left.ValidTo));
+        Assert.Equal(alice, (await client.SearchAsync("name")).Items.Single().Id);
+    }
+
+    [Fact]
     public async Task An_asynchronous_add_is_polled_by_its_event()
     {
         using var client = await fixture.Host.ClientAsync();

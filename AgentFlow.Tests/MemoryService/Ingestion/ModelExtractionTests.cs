@@ -38,6 +38,41 @@ public sealed class ModelExtractionTests
         Assert.Equal((400, "invalid_request"), await client.GetAsync("/api/graph?limit=0", Ct).RefusalAsync());
     }
 
+    [Fact]
+    public async Task A_dry_run_with_a_model_tells_its_tokens_and_stores_nothing()
+    {
+        await using var provider = await ScriptedProvider.StartAsync();
+        await using var host = await StartAsync(provider);
+        using var client = await host.ClientAsync();
+        provider.Respond = _ => Answer("""{"facts":[{"text":"The user is at Initech.","categories":[],"contradicts":[],"relations":[{"source":"Bob","relation":"works_at","target":"Initech"}]}]}""");
+
+        var dry = await client.AddAsync(Said with { DryRun = true });
+
+        Assert.Equal((true, "model", 310L, 12L), (dry.DryRun, dry.Extraction, dry.InputTokens!.Value, dry.OutputTokens!.Value));
+        Assert.Equal(("The user is at Initech.", MemoryChange.Added), (dry.Items.Single().Text, dry.Items.Single().Event));
+        Assert.Empty((await client.ListAsync()).Items);
+        Assert.Empty((await MemoryCalls.ReadAsync<MemoryGraph>(await client.GetAsync("/api/graph?userId=u", Ct))).Entities);
+    }
+
+    [Fact]
+    public async Task What_is_longer_than_the_models_window_is_extracted_in_parts_and_none_is_lost()
+    {
+        await using var provider = await ScriptedProvider.StartAsync();
+        await using var host = await StartAsync(provider, ("Memory:ExtractionWindow", "1000"));
+        using var client = await host.ClientAsync();
+        var calls = 0;
+        provider.Respond = _ => Answer($$"""{"facts":[{"text":"Fact of part {{Interlocked.Increment(ref calls)}}.","categories":[],"contradicts":[],"relations":[]}]}""");
+        var sentences = Enumerable.Range(0, 120).Select(i => $"Sentence {i} names the bird heron{i}.").ToList();
+
+        var added = await client.AddAsync(new AddMemoryRequest { Messages = [new("user", string.Join(' ', sentences))], UserId = "u" });
+
+        Assert.InRange(calls, 4, 12);
+        Assert.Equal(Enumerable.Range(1, calls).Select(part => $"Fact of part {part}.").Order(StringComparer.Ordinal), added.Items.Select(item => item.Text).Order(StringComparer.Ordinal));
+        Assert.Equal((310L * calls, 12L * calls), (added.InputTokens!.Value, added.OutputTokens!.Value));
+        var asked = string.Concat(provider.Requests.Select(request => request.Body.GetProperty("messages")[1].GetProperty("content").GetString()));
+        Assert.All(sentences, sentence => Assert.Contains(sentence, asked, StringComparison.Ordinal));
+    }
+
     [Theory]
     [InlineData("""{"choices":[{"finish_reason":"stop","message":{"content":"sorry, no JSON"}}]}""", "extraction_malformed")]
     [InlineData("""{"choices":[{"finish_reason":"stop","message":{"content":"{\"facts\":7}"}}]}""", "extraction_malformed")]

@@ -2,6 +2,7 @@ using System.Net.Http.Json;
 using System.Text.Json;
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Memories;
+using AgentFlow.ServiceDefaults.Postgres;
 using AgentFlow.Tests.Support;
 
 namespace AgentFlow.Tests.MemoryService.Search;
@@ -56,6 +57,49 @@ public sealed class SearchTests(MemoryFixture fixture) : IClassFixture<MemoryFix
         Assert.Null((await ExplainAsync(client, found.Items[0].Id)).Explanation);
         (await client.DeleteAsync($"/api/memories/{wanted}", Ct)).EnsureSuccessStatusCode();
         Assert.Contains((await ExplainAsync(client, wanted)).Explanation, new[] { "It is deleted.", "The filter excludes it, or there is no such memory." });
+    }
+
+    [Fact]
+    public async Task Why_a_memory_was_not_returned_names_the_reason_that_holds()
+    {
+        using var client = await fixture.Host.ClientAsync();
+        var best = (await client.AddVerbatimAsync("The tulips in the garden are red")).Items.Single().Id;
+        var weak = (await client.AddVerbatimAsync("A garden")).Items.Single().Id;
+        var old = (await client.AddVerbatimAsync("My favourite flower is the tulip")).Items.Single().Id;
+        var newer = (await client.AddVerbatimAsync("My favourite flower is the rose")).Items.Single().Id;
+        var expired = (await client.AddAsync(new AddMemoryRequest { Text = "Tulips on offer", UserId = "u", Infer = false, ExpiresAt = DateTimeOffset.UtcNow.AddYears(1) })).Items.Single().Id;
+        await fixture.Host.Get<Database>().AsWorker().ExecuteAsync("update memories set expires_at = now() - interval '1 s' where id = $1", [expired.Value], Ct);
+
+        Assert.Null(await WhyAsync(best));
+        Assert.Matches("^Its score 0[.0-9]* is below the threshold 0[.]9", (await WhyAsync(weak, threshold: 0.9))!);
+        Assert.Matches("^It ranked [2-9] with score 0[.0-9]*; topK is 1", (await WhyAsync(weak, topK: 1))!);
+        Assert.StartsWith($"It was superseded by {newer} at ", await WhyAsync(old), StringComparison.Ordinal);
+        Assert.Matches("^It was true from .*, not at 2020-01-01", (await WhyAsync(best, asOf: new DateTimeOffset(2020, 1, 1, 0, 0, 0, TimeSpan.Zero)))!);
+        Assert.StartsWith("It expired at ", await WhyAsync(expired), StringComparison.Ordinal);
+
+        async Task<string?> WhyAsync(MemoryId id, double? threshold = null, DateTimeOffset? asOf = null, int topK = 10) => (await client.SearchAsync(new SearchMemoriesRequest
+        {
+            Query = "tulips garden red", Filter = OfUser, Explain = true, ExplainId = id, Threshold = threshold, AsOf = asOf, TopK = topK,
+        })).Explanation;
+    }
+
+    [Fact]
+    public async Task Nothing_below_the_threshold_is_answered_and_a_match_by_words_alone_passes_it()
+    {
+        using var client = await fixture.Host.ClientAsync();
+        foreach (var text in (string[])["Ticket ZX-4711 was closed", "The tulips in the garden", "Gardens need water", "Nothing of the kind"])
+            await client.AddVerbatimAsync(text);
+
+        var all = await AtAsync(0);
+        Assert.True(all.Count > 1);
+        var cut = (all[0].Score!.Value + all[1].Score!.Value) / 2;
+        Assert.Equal([all[0].Id], (await AtAsync(cut)).Select(item => item.Id));
+        Assert.Equal(all.Where(item => item.Score >= 0.2).Select(item => item.Id), (await AtAsync(0.2)).Select(item => item.Id));
+        Assert.Empty(await AtAsync(1));
+        Assert.Equal("Ticket ZX-4711 was closed", (await AtAsync(0.1, "ZX-4711"))[0].Text);
+
+        async Task<IReadOnlyList<MemoryItem>> AtAsync(double threshold, string query = "water for the garden") =>
+            (await client.SearchAsync(new SearchMemoriesRequest { Query = query, Filter = OfUser, Threshold = threshold })).Items;
     }
 
     [Fact]

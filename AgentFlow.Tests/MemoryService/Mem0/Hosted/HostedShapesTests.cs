@@ -164,6 +164,17 @@ public sealed class HostedShapesTests(MemoryFixture fixture) : IClassFixture<Mem
         }
     }
 
+    [Fact]
+    public void Every_route_of_Mem0_is_listed_in_the_documents()
+    {
+        var documented = File.ReadAllText(Path.Combine(AgentFlow.Tests.Architecture.SourceTreeTests.Root, "docs", "memory.md"));
+        var missing = ((IEndpointRouteBuilder)fixture.Host.App).DataSources.SelectMany(source => source.Endpoints).OfType<RouteEndpoint>()
+            .Where(endpoint => endpoint.Metadata.GetMetadata<Mem0Route>() is not null)
+            .Select(endpoint => endpoint.RoutePattern.RawText!.Replace(":guid", string.Empty, StringComparison.Ordinal).Replace(":regex(^(user|agent|app|run)$)", string.Empty, StringComparison.Ordinal))
+            .Where(path => !documented.Contains($"`{path}`", StringComparison.Ordinal));
+        Assert.Empty(missing);
+    }
+
     private static string? Text(JsonElement element, string name) => element.GetProperty(name).GetString();
 
     private static IEnumerable<string?> Ids(JsonElement list) => list.EnumerateArray().Select(item => item.GetProperty("id").GetString());
