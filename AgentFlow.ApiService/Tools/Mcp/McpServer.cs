@@ -28,19 +28,7 @@ internal sealed partial class McpServer(string name, McpServerOptions options, T
         {
             try
             {
-                await using var client = await McpClient.CreateAsync(Transport(), null, logs, ct);
-                _tools = await ReadToolsAsync(client, ct);
-                LogConnected(_log, name, _tools.Count);
-                pause = FirstPause;
-                while (true)
-                {
-                    // A server that ends its session is told at once; one that only falls silent, by the ping.
-                    await Task.WhenAny(client.Completion, Task.Delay(options.Look, time, ct));
-                    ct.ThrowIfCancellationRequested();
-                    if (client.Completion.IsCompleted)
-                        throw new IOException("it ended the session");
-                    await client.PingAsync((ModelContextProtocol.RequestOptions?)null, ct);
-                }
+                await ServeAsync(() => pause = FirstPause, ct);
             }
             catch (OperationCanceledException) when (ct.IsCancellationRequested)
             {
@@ -50,7 +38,6 @@ internal sealed partial class McpServer(string name, McpServerOptions options, T
             catch (Exception e)
 #pragma warning restore CA1031
             {
-                _tools = [];
                 LogLost(_log, name, e.Message, pause.TotalSeconds);
                 await Task.Delay(pause, time, ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
@@ -59,6 +46,48 @@ internal sealed partial class McpServer(string name, McpServerOptions options, T
     }
 
     public void Dispose() => _slots.Dispose();
+
+    /// <summary>Connects, and keeps the tools there as long as the server answers.</summary>
+    private async Task ServeAsync(Action connected, CancellationToken ct)
+    {
+        var client = await McpClient.CreateAsync(Transport(), null, logs, ct);
+        try
+        {
+            _tools = await WithinAsync(limit => ReadToolsAsync(client, limit), ct);
+            LogConnected(_log, name, _tools.Count);
+            connected();
+            while (true)
+            {
+                // A server that ends its session is told at once; one that only falls silent, by the ping.
+                await Task.WhenAny(client.Completion, Task.Delay(options.Look, time, ct));
+                ct.ThrowIfCancellationRequested();
+                if (client.Completion.IsCompleted)
+                    throw new IOException("it ended the session");
+                await WithinAsync(limit => client.PingAsync((ModelContextProtocol.RequestOptions?)null, limit).AsTask(), ct);
+            }
+        }
+        finally
+        {
+            // A server that hangs may hang at the goodbye as well.
+            _tools = [];
+            await client.DisposeAsync().AsTask().WaitAsync(options.Timeout, time, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    /// <summary>A server that takes requests and never answers is as lost as one that takes none.</summary>
+    private async Task<T> WithinAsync<T>(Func<CancellationToken, Task<T>> ask, CancellationToken ct)
+    {
+        using var timeout = new CancellationTokenSource(options.Timeout, time);
+        using var linked = CancellationTokenSource.CreateLinkedTokenSource(ct, timeout.Token);
+        try
+        {
+            return await ask(linked.Token).WaitAsync(linked.Token);
+        }
+        catch (OperationCanceledException e) when (!ct.IsCancellationRequested)
+        {
+            throw new TimeoutException("it does not answer", e);
+        }
+    }
 
     private IClientTransport Transport() => options.Endpoint is { } endpoint
         ? new HttpClientTransport(

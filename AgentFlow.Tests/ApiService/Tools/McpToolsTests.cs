@@ -89,6 +89,27 @@ public sealed class McpToolsTests
     }
 
     [Fact]
+    public async Task A_server_that_takes_requests_and_never_answers_is_lost_as_well()
+    {
+        await using var server = await McpTestServer.StartAsync();
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Limit);
+        using var client = new McpServer(
+            "weather", new McpServerOptions { Endpoint = server.Address, Look = TimeSpan.FromMilliseconds(50), Timeout = TimeSpan.FromSeconds(1) }, TimeProvider.System, NullLoggerFactory.Instance);
+        var running = client.RunAsync(stop.Token);
+        await Patience.UntilAsync(() => Task.FromResult(client.Tools.Count), count => count == 1, "the tool");
+
+        var silence = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        server.Silence = silence.Task;
+        await Patience.UntilAsync(() => Task.FromResult(client.Tools.Count), count => count == 0, "the end of the tool");
+        server.Silence = Task.CompletedTask;
+        silence.SetResult();
+        await Patience.UntilAsync(() => Task.FromResult(client.Tools.Count), count => count == 1, "the tool once more");
+
+        await stop.CancelAsync();
+        await running;
+    }
+
+    [Fact]
     public async Task A_tool_that_changes_its_words_while_the_service_runs_is_left_out()
     {
         await using var server = await McpTestServer.StartAsync();
@@ -146,6 +167,9 @@ public sealed class McpToolsTests
 
         public string Description { get; set; } = "Tells the weather.";
 
+        /// <summary>What everything waits for before it is answered.</summary>
+        public Task Silence { get; set; } = Task.CompletedTask;
+
         /// <summary>What calls wait for before they are answered.</summary>
         public Task Hold { get; set; } = Task.CompletedTask;
 
@@ -189,6 +213,7 @@ public sealed class McpToolsTests
                 return;
             }
 
+            await Silence.WaitAsync(context.RequestAborted);
             var request = (await JsonNode.ParseAsync(context.Request.Body, cancellationToken: context.RequestAborted))!;
             if (request["id"] is null)
             {
