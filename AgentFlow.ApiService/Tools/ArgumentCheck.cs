@@ -5,7 +5,7 @@ namespace AgentFlow.ApiService.Tools;
 
 /// <summary>
 /// Checks a model's arguments against a tool's JSON schema: type, required, properties, additionalProperties, items, enum, const, the
-/// bounds of numbers, lengths and counts, pattern, anyOf. Other keywords are left to the tool. Pure.
+/// bounds of numbers, lengths and counts, pattern, anyOf, oneOf, allOf. Other keywords are left to the tool. Pure.
 /// </summary>
 internal static class ArgumentCheck
 {
@@ -13,7 +13,18 @@ internal static class ArgumentCheck
     private static readonly TimeSpan PatternLimit = TimeSpan.FromSeconds(1);
 
     /// <returns>The first fault as one sentence with its place, or null.</returns>
-    public static string? FirstFault(JsonElement schema, JsonElement value) => Check(schema, value, "arguments", 0);
+    public static string? FirstFault(JsonElement schema, JsonElement value)
+    {
+        try
+        {
+            return Check(schema, value, "arguments", 0);
+        }
+        catch (Exception e) when (e is InvalidOperationException or FormatException)
+        {
+            // Schemas of other servers are written by hand: {"required":"city"}. What can not be checked is not called.
+            return "The tool's own description of its arguments can not be read; it can not be called.";
+        }
+    }
 
     private static string? Check(JsonElement schema, JsonElement value, string place, int depth)
     {
@@ -27,8 +38,12 @@ internal static class ArgumentCheck
             return $"{place} must be one of {options.GetRawText()}.";
         if (schema.TryGetProperty("const", out var constant) && !JsonElement.DeepEquals(constant, value))
             return $"{place} must be {constant.GetRawText()}.";
-        if (schema.TryGetProperty("anyOf", out var any) && any.EnumerateArray().All(one => Check(one, value, place, depth + 1) is not null))
+        if (schema.TryGetProperty("anyOf", out var any) && any.EnumerateArray().All(form => Check(form, value, place, depth + 1) is not null))
             return $"{place} fits none of its forms.";
+        if (schema.TryGetProperty("oneOf", out var one) && one.EnumerateArray().Count(form => Check(form, value, place, depth + 1) is null) != 1)
+            return $"{place} must fit exactly one of its forms.";
+        if (schema.TryGetProperty("allOf", out var all) && all.EnumerateArray().Select(part => Check(part, value, place, depth + 1)).FirstOrDefault(fault => fault is not null) is { } unfit)
+            return unfit;
         return value.ValueKind switch
         {
             JsonValueKind.Object => CheckObject(schema, value, place, depth),
@@ -118,6 +133,10 @@ internal static class ArgumentCheck
             return $"{place} is out of range.";
         if (schema.TryGetProperty("minimum", out var min) && number < min.GetDouble())
             return $"{place} must be at least {min}.";
+        if (schema.TryGetProperty("exclusiveMinimum", out var above) && number <= above.GetDouble())
+            return $"{place} must be more than {above}.";
+        if (schema.TryGetProperty("exclusiveMaximum", out var below) && number >= below.GetDouble())
+            return $"{place} must be less than {below}.";
         return schema.TryGetProperty("maximum", out var max) && number > max.GetDouble() ? $"{place} must be at most {max}." : null;
     }
 

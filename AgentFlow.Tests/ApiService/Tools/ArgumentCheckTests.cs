@@ -33,5 +33,28 @@ public sealed class ArgumentCheckTests
     [InlineData("""{"query":"x","ownerId":"other"}""", "arguments.ownerId is unknown.")]
     public void The_first_fault_is_told_with_its_place(string arguments, string fault) => Assert.Equal(fault, Fault(arguments));
 
+    [Theory]
+    [InlineData("""{"oneOf":[{"required":["a"]},{"required":["b"]}]}""", """{"a":1,"b":2}""", "arguments must fit exactly one of its forms.")]
+    [InlineData("""{"oneOf":[{"required":["a"]},{"required":["b"]}]}""", """{"a":1}""", null)]
+    [InlineData("""{"allOf":[{"required":["a"]},{"properties":{"a":{"type":"string"}}}]}""", """{"a":1}""", "arguments.a must be of type string.")]
+    [InlineData("""{"properties":{"a":{"exclusiveMinimum":0,"exclusiveMaximum":1}}}""", """{"a":0}""", "arguments.a must be more than 0.")]
+    [InlineData("""{"properties":{"a":{"exclusiveMinimum":0,"exclusiveMaximum":1}}}""", """{"a":1}""", "arguments.a must be less than 1.")]
+    [InlineData("""{"properties":{"a":{"exclusiveMinimum":0,"exclusiveMaximum":1}}}""", """{"a":0.5}""", null)]
+    public void Forms_and_open_bounds_are_checked(string schema, string arguments, string? fault) =>
+        Assert.Equal(fault, ArgumentCheck.FirstFault(JsonElement.Parse(schema), JsonElement.Parse(arguments)));
+
+    [Theory]
+    [InlineData("""{"required":"city"}""")]
+    [InlineData("""{"required":[7]}""")]
+    [InlineData("""{"type":7}""")]
+    [InlineData("""{"type":["string",7]}""")]
+    [InlineData("""{"enum":"a"}""")]
+    [InlineData("""{"anyOf":{}}""")]
+    [InlineData("""{"properties":{"city":{"minLength":"x"}}}""")]
+    [InlineData("""{"properties":{"city":{"maxLength":1e30}}}""")]
+    [InlineData("""{"properties":{"city":{"pattern":7}}}""")]
+    public void A_schema_that_is_none_refuses_the_call_and_breaks_nothing(string schema) =>
+        Assert.Equal("The tool's own description of its arguments can not be read; it can not be called.", ArgumentCheck.FirstFault(JsonElement.Parse(schema), JsonElement.Parse("""{"city":"Faro"}""")));
+
     private static string? Fault(string arguments) => ArgumentCheck.FirstFault(JsonElement.Parse(Schema), JsonElement.Parse(arguments));
 }
