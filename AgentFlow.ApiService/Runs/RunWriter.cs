@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Json;
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Chat;
 using AgentFlow.Contracts.Runs;
@@ -20,6 +21,7 @@ internal sealed class RunWriter(RunId runId, Func<RunEvent, CancellationToken, V
     private readonly List<ToolCalled> _called = [];
     private readonly List<ToolCallSummary> _toolCalls = [];
     private readonly Dictionary<string, (DateTimeOffset Until, bool IsResolved)> _asked = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, JsonElement> _edited = new(StringComparer.Ordinal);
     private readonly List<Action<DbBatch>> _committedWithEnd = [];
     private char? _half;
     private int _waits;
@@ -179,13 +181,15 @@ internal sealed class RunWriter(RunId runId, Func<RunEvent, CancellationToken, V
                 _called.Add(called);
                 break;
             case ToolReturned returned when _called.Find(c => c.CallId == returned.CallId) is { } call:
-                _toolCalls.Add(new(call.CallId, call.Tool, call.Arguments, returned.DurationMs, returned.Result, returned.Error));
+                _toolCalls.Add(new(call.CallId, call.Tool, _edited.GetValueOrDefault(call.CallId, call.Arguments), returned.DurationMs, returned.Result, returned.Error));
                 break;
             case ApprovalRequired asked:
                 _asked[asked.CallId] = (asked.ExpiresAt, false);
                 break;
             case ApprovalResolved resolved:
                 _asked[resolved.CallId] = (_asked.GetValueOrDefault(resolved.CallId).Until, true);
+                if (resolved.Arguments is { } edited)
+                    _edited[resolved.CallId] = edited;
                 break;
             case UsageReported usage:
                 Usage = new(usage.InputTokens, usage.OutputTokens, usage.Cost);

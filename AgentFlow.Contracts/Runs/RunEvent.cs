@@ -189,7 +189,7 @@ public sealed record ApprovalResolved : RunEvent
     public JsonElement? Arguments { get; init; }
 }
 
-/// <summary>Older messages were replaced by a summary so that the prompt fits.</summary>
+/// <summary>Older messages were replaced by a summary, or results of tools were shortened, so that the prompt fits.</summary>
 public sealed record HistoryCompacted : RunEvent
 {
     public required int Messages { get; init; }

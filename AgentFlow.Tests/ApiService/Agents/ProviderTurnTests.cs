@@ -114,6 +114,10 @@ public sealed class ProviderTurnTests(ProviderTurns shared) : IClassFixture<Prov
         Assert.Equal("approve", Assert.Single(events.OfType<ApprovalResolved>()).Decision);
         Assert.Equal("Noted.", Assert.IsType<RunCompleted>(events[^1]).Text);
         Assert.Equal(1L, await _turns.CountAsync("select count(*) from memories where text = 'The note names Mallory.'", memory: true));
+
+        // The history tells what was done, not what was asked for.
+        var kept = await _turns.User.Client.GetFromJsonAsync<Page<HistoryMessage>>($"/api/chat/{Assert.IsType<RunStarted>(events[0]).ConversationId}/history", ContractJson.Options, Limit);
+        Assert.Equal("The note names Mallory.", Assert.Single(kept!.Items[1].ToolCalls).Arguments.GetProperty("fact").GetString());
     }
 
     [Fact]

@@ -22,6 +22,8 @@ public sealed class ChatEndpointsTests(EchoHost shared) : IClassFixture<EchoHost
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
         Assert.Equal("text/event-stream", response.Content.Headers.ContentType!.ToString());
         Assert.Equal("no", Assert.Single(response.Headers.GetValues("X-Accel-Buffering")));
+        Assert.Equal("identity", Assert.Single(response.Content.Headers.ContentEncoding));
+        Assert.Equal(TimeSpan.FromSeconds(15), new AgentFlow.ApiService.Runs.RunsOptions().KeepAlive);
         Assert.True(response.Headers.CacheControl!.NoStore);
         var events = await SseEvent.ReadAllAsync(response);
         Assert.Equal(Enumerable.Range(1, events.Count).Select(i => (long)i), events.Select(evt => evt.Seq));

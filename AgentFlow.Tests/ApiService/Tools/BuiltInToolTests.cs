@@ -84,6 +84,18 @@ public sealed class BuiltInToolTests(BuiltInToolTests.Fixture fixture) : IClassF
     }
 
     [Fact]
+    public async Task What_tools_take_counts_as_the_agents_time()
+    {
+        (await _turns.User.Client.PostTextAsync("/api/agents", """{"slug":"hasty","instructions":"x","tools":[{"name":"fetch_url"}],"limits":{"seconds":1}}""")).Dispose();
+        _turns.Provider.Reset();
+        _turns.Provider.Enqueue(Script.CallTools(("fetch_url", $$"""{"url":"{{fixture.Page}}slow"}""")), Script.Say("Done."));
+
+        var events = await _turns.ChatAsync(new() { Message = "Read it.", Agent = "hasty" });
+
+        Assert.Equal("time_limit", Assert.IsType<RunFailed>(events[^1]).Code);
+    }
+
+    [Fact]
     public async Task After_a_page_was_read_tools_with_effects_wait_for_consent()
     {
         _turns.Provider.Enqueue(
@@ -131,6 +143,12 @@ public sealed class BuiltInToolTests(BuiltInToolTests.Fixture fixture) : IClassF
             _site = builder.Build();
             _site.MapGet("/", () => Results.Content("<html><nav>Menu</nav><script>alert(1)</script><p>The museum opens at eight.</p></html>", "text/html"));
             _site.MapGet("/away", () => Results.Redirect("http://169.254.169.254/latest/meta-data/"));
+            _site.MapGet("/slow", async (CancellationToken ct) =>
+            {
+                // A little more than the second that its reader has.
+                await Task.Delay(1_100, ct);
+                return Results.Text("The museum is shut.");
+            });
             _site.MapGet("/long", () => Results.Text(new string('a', 3_000)));
             await _site.StartAsync(TestContext.Current.CancellationToken);
             Page = new Uri(_site.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First());
