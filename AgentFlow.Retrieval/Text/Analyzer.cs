@@ -14,17 +14,38 @@ public sealed record TermVector(IReadOnlyList<TermCount> Terms, int Length);
 /// <summary>Text to terms: tokens, stemmed and hashed. Pure and thread-safe.</summary>
 public static class Analyzer
 {
+    /// <summary>Clearing a dictionary that once was large takes as long as it was large.</summary>
+    private const int MaxKeptTerms = 256;
+
+    [ThreadStatic]
+    private static Dictionary<uint, ushort>? _counts;
+
     /// <summary>All terms of a stored text, stop words included.</summary>
     public static TermVector Index(ReadOnlySpan<char> text)
     {
-        var counter = new Counter(new Dictionary<uint, ushort>());
+        // A dictionary for each text was most of what loading an owner allocated beside the vectors.
+        var counts = _counts ??= [];
+        counts.Clear();
+        var counter = new Counter(counts);
         Tokenizer.Visit(text, ref counter);
-        var terms = new TermCount[counter.Counts.Count];
-        var i = 0;
-        foreach (var (term, count) in counter.Counts)
-            terms[i++] = new TermCount(term, count);
-        Array.Sort(terms, static (x, y) => x.Term.CompareTo(y.Term));
+        var terms = Sorted(counts);
+        if (counts.Count > MaxKeptTerms)
+            _counts = null;
         return new TermVector(terms, counter.Length);
+    }
+
+    /// <summary>As whole numbers, term before count: they sort several times as fast as by a comparison.</summary>
+    private static TermCount[] Sorted(Dictionary<uint, ushort> counts)
+    {
+        Span<ulong> packed = counts.Count <= MaxKeptTerms ? stackalloc ulong[counts.Count] : new ulong[counts.Count];
+        var i = 0;
+        foreach (var (term, count) in counts)
+            packed[i++] = ((ulong)term << 16) | count;
+        packed.Sort();
+        var terms = new TermCount[packed.Length];
+        for (i = 0; i < terms.Length; i++)
+            terms[i] = new TermCount((uint)(packed[i] >> 16), (ushort)packed[i]);
+        return terms;
     }
 
     /// <summary>The distinct terms of a query without stop words, unless it consists of nothing else.</summary>
