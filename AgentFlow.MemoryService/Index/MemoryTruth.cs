@@ -146,6 +146,5 @@ internal sealed class MemoryTruth(Database database, EmbeddingSpace space) : IIn
             : null,
     };
 
-    private static ReadOnlyMemory<float> ReadVector(NpgsqlDataReader reader) =>
-        reader.IsDBNull(MemoryRow.ColumnCount + 1) ? ReadOnlyMemory<float>.Empty : VectorBytes.To(reader.GetFieldValue<byte[]>(MemoryRow.ColumnCount + 1));
+    private static ReadOnlyMemory<float> ReadVector(NpgsqlDataReader reader) => reader.NullableFloats(MemoryRow.ColumnCount + 1);
 }

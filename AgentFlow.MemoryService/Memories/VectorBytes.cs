@@ -6,6 +6,4 @@ namespace AgentFlow.MemoryService.Memories;
 internal static class VectorBytes
 {
     internal static byte[]? From(ReadOnlyMemory<float> vector) => vector.IsEmpty ? null : MemoryMarshal.AsBytes(vector.Span).ToArray();
-
-    internal static float[] To(ReadOnlySpan<byte> bytes) => MemoryMarshal.Cast<byte, float>(bytes).ToArray();
 }

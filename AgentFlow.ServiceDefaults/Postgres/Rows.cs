@@ -1,3 +1,5 @@
+using System.Buffers;
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using Npgsql;
 
@@ -7,6 +9,24 @@ namespace AgentFlow.ServiceDefaults.Postgres;
 public static class Rows
 {
     public static string? NullableString(this NpgsqlDataReader reader, int ordinal) => reader.IsDBNull(ordinal) ? null : reader.GetString(ordinal);
+
+    /// <summary>A bytea of little-endian 32-bit floats, without a copy of its bytes: an index that is loaded reads thousands. Empty where there is none.</summary>
+    public static ReadOnlyMemory<float> NullableFloats(this NpgsqlDataReader reader, int ordinal)
+    {
+        if (reader.IsDBNull(ordinal))
+            return default;
+        var length = (int)reader.GetBytes(ordinal, 0, null, 0, 0);
+        var bytes = ArrayPool<byte>.Shared.Rent(length);
+        try
+        {
+            reader.GetBytes(ordinal, 0, bytes, 0, length);
+            return MemoryMarshal.Cast<byte, float>(bytes.AsSpan(0, length)).ToArray();
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(bytes);
+        }
+    }
 
     public static Guid? NullableGuid(this NpgsqlDataReader reader, int ordinal) => reader.IsDBNull(ordinal) ? null : reader.GetGuid(ordinal);
 

@@ -52,8 +52,6 @@ internal sealed partial class PassageEmbedder(
     /// <summary>As it is stored: little-endian floats.</summary>
     public static byte[] ToBytes(ReadOnlyMemory<float> vector) => MemoryMarshal.AsBytes(vector.Span).ToArray();
 
-    public static ReadOnlyMemory<float> FromBytes(byte[] bytes) => MemoryMarshal.Cast<byte, float>(bytes).ToArray();
-
     private ReadOnlyMemory<float> Normalize(ReadOnlyMemory<float> vector)
     {
         if (vector.Length != space.Dimensions)

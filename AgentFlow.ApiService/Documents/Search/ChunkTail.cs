@@ -53,7 +53,7 @@ internal sealed class ChunkTail(Database database, EmbeddingSpace space)
         if (filter is not null && !filter.Matches(Fields(row)))
             return null;
         var words = ChunkText.ForWords(ChunkText.Label(row.GetString(2), row.NullableString(15)), (string[])row[7], row.GetString(6));
-        var dense = vector is null || row.IsDBNull(9) ? 0 : TensorPrimitives.Dot(PassageEmbedder.FromBytes((byte[])row[9]).Span, vector.Value.Span);
+        var dense = vector is null || row.IsDBNull(9) ? 0 : TensorPrimitives.Dot(row.NullableFloats(9).Span, vector.Value.Span);
         var ranked = RankFusion.Rank([new RankCandidate { Id = row.GetGuid(0), Dense = dense, Bm25 = TailWords.Score(terms, words) }], RankWeights.For(space))[0];
         return ranked.Score <= 0 ? null : HitRows.Read(row, ranked.Score, ranked.Parts.ToDictionary());
     }

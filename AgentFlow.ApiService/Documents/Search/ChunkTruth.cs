@@ -80,7 +80,7 @@ internal sealed class ChunkTruth(Database database, EmbeddingSpace space) : IInd
         {
             Id = row.GetGuid(0),
             Version = row.GetInt64(1),
-            Vector = row.IsDBNull(4) ? default : PassageEmbedder.FromBytes((byte[])row[4]),
+            Vector = row.NullableFloats(4),
             Text = ChunkText.ForWords(document.Label, (string[])row[2], row.GetString(3)),
             Fields = document.Fields,
         };
@@ -115,7 +115,7 @@ internal sealed class ChunkTruth(Database database, EmbeddingSpace space) : IInd
         {
             Id = row.GetGuid(0),
             Version = row.GetInt64(2),
-            Vector = row.IsDBNull(5) ? default : PassageEmbedder.FromBytes((byte[])row[5]),
+            Vector = row.NullableFloats(5),
             Text = ChunkText.ForWords(document.Label, (string[])row[3], row.GetString(4)),
             Fields = document.Fields,
         };
