@@ -60,7 +60,13 @@
 
   let shownThread = "";
   const thread = () => document.getElementById("messages");
-  const isWriting = box => { for (let last = box.lastElementChild?.lastElementChild; last; last = last.previousElementSibling) if (last.matches(".message")) return last.matches("[aria-busy]"); return false; };
+  const isWriting = box => {
+    for (let last = box.lastElementChild?.lastElementChild; last; last = last.previousElementSibling) {
+      const message = last.matches(".messages-part") ? last.lastElementChild : last;
+      if (message?.matches(".message")) return message.matches("[aria-busy]");
+    }
+    return false;
+  };
   const settle = () => {
     const box = thread();
     if (!box) return;
@@ -78,7 +84,7 @@
     if (anchor) watched?.click();
   }, { rootMargin: "600px 0px 0px 0px" });
   const earlier = () => {
-    if (anchor && anchor.first.isConnected && anchor.first.previousElementSibling?.matches(".message")) {
+    if (anchor && anchor.first.isConnected && find(".message", thread()) !== anchor.first) {
       thread().scrollTop += anchor.first.getBoundingClientRect().top - anchor.top;
       anchor = null;
     }

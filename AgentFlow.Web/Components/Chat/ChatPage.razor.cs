@@ -15,7 +15,7 @@ public sealed partial class ChatPage
     private const int FirstMessages = 60;
 
     /// <summary>So few that drawing them keeps a frame: 40 took the browser 50 to 60 ms.</summary>
-    private const int MoreMessages = 24;
+    private const int MoreMessages = 2 * MessageParts.Size;
 
     /// <summary>Stands for the start of the conversation where a sibling of its first message is meant.</summary>
     private static readonly MessageId Start = new(Guid.Empty);
