@@ -40,6 +40,17 @@ public sealed class PageWork
     /// <returns>False when the API refused, or could not be reached: see <see cref="IsWaiting"/>.</returns>
     public Task<bool> LoadAsync(Func<Task> load) => DoAsync(load, isLoad: true);
 
+    /// <summary>
+    /// The same where another load may overtake this one. What is overtaken counts for nothing, however it ends: the newer one may still wait to be repeated.
+    /// </summary>
+    /// <param name="loads">All loads of the same thing.</param>
+    /// <param name="load">Is told how to ask whether it is still the newest, and shows nothing if not.</param>
+    internal Task<bool> LoadAsync(Newest loads, Func<Func<bool>, Task> load)
+    {
+        var isNewest = loads.Begin();
+        return DoAsync(() => load(isNewest), isLoad: true, isNewest);
+    }
+
     /// <summary>Repeats a load that waits, until it does so no more.</summary>
     /// <param name="repeat">Calls <see cref="LoadAsync"/>.</param>
     /// <param name="leaving">The page is left.</param>
@@ -57,12 +68,16 @@ public sealed class PageWork
 
     public void Dismiss() => Problem = null;
 
-    private async Task<bool> DoAsync(Func<Task> work, bool isLoad)
+    private async Task<bool> DoAsync(Func<Task> work, bool isLoad, Func<bool>? counts = null)
     {
         _going++;
         try
         {
             await work();
+        }
+        catch (ApiException) when (counts?.Invoke() is false)
+        {
+            return false;
         }
         catch (ApiException refusal)
         {
@@ -76,7 +91,7 @@ public sealed class PageWork
             _going--;
         }
 
-        if (!isLoad)
+        if (!isLoad || counts?.Invoke() is false)
             return true;
         IsWaiting = false;
         if (_isOfLoad)

@@ -51,7 +51,11 @@ internal sealed class Workspace(ApiClient api, SessionAccess session)
     /// <summary>Something was said, or renamed, or deleted. Where the API is away, all is loaded as soon as it is back.</summary>
     public async Task RefreshConversationsAsync(CancellationToken cancellationToken)
     {
-        await Work.LoadAsync(() => ListAsync(cancellationToken));
+        // That the list came does not make up for what else did not.
+        if (_loading is { IsCompleted: true } && !_isWhole)
+            await LoadAsync(cancellationToken);
+        else
+            await Work.LoadAsync(() => ListAsync(cancellationToken));
         Changed?.Invoke();
     }
 

@@ -83,6 +83,33 @@ public sealed class PageWorkTests
         Assert.Null(work.Problem);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_load_that_was_overtaken_does_not_end_the_waiting_of_the_newer_one(bool isRefused)
+    {
+        var (work, loads, slow) = (new PageWork(), new Newest(), new TaskCompletionSource());
+        var shown = "";
+        var older = work.LoadAsync(loads, async isNewest =>
+        {
+            await slow.Task;
+            shown = isNewest() ? "older" : shown;
+        });
+        await work.LoadAsync(loads, _ => throw new ApiException(ApiProblem.Unreachable));
+
+        if (isRefused)
+            slow.SetException(new ApiException(new ApiProblem(404, "not_found", "Gone.", null)));
+        else
+            slow.SetResult();
+        await older;
+
+        Assert.True(work.IsWaiting);
+        Assert.Equal(ApiProblem.Unreachable, work.Problem);
+        await work.HealAsync(() => work.LoadAsync(loads, _ => Task.FromResult(shown += "newer")), new HurriedClock(), Ct);
+        Assert.Equal("newer", shown);
+        Assert.Null(work.Problem);
+    }
+
     [Fact]
     public async Task Nothing_is_repeated_on_a_page_that_was_left()
     {

@@ -45,9 +45,8 @@ public sealed partial class DocumentsPage
 
     public void Dispose() => _stay.Dispose();
 
-    private Task LoadAsync() => _work.LoadAsync(async () =>
+    private Task LoadAsync() => _work.LoadAsync(_list, async isNewest =>
     {
-        var isNewest = _list.Begin();
         var page = await Api.GetAsync<Page<DocumentSummary>>(Listing(), _stay.Leaving);
         var collections = await Api.GetAllAsync<Collection>("api/collections", _stay.Leaving);
         if (!isNewest())

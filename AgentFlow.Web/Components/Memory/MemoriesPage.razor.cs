@@ -53,10 +53,9 @@ public sealed partial class MemoriesPage
     /// <summary>What was asked for last.</summary>
     private Task AgainAsync() => _isSearch ? SearchAsync() : LoadAsync();
 
-    private Task LoadAsync() => _work.LoadAsync(async () =>
+    private Task LoadAsync() => _work.LoadAsync(_list, async isNewest =>
     {
         _isSearch = false;
-        var isNewest = _list.Begin();
         var page = await Api.GetAsync<Page<MemoryItem>>(Listing, CancellationToken.None);
         if (isNewest())
             (_memories, _cursor, _searched, _degraded) = ([.. page.Items], page.NextCursor, false, null);
@@ -72,10 +71,9 @@ public sealed partial class MemoriesPage
         _cursor = page.NextCursor;
     });
 
-    private Task SearchAsync() => string.IsNullOrWhiteSpace(_query) ? LoadAsync() : _work.LoadAsync(async () =>
+    private Task SearchAsync() => string.IsNullOrWhiteSpace(_query) ? LoadAsync() : _work.LoadAsync(_list, async isNewest =>
     {
         _isSearch = true;
-        var isNewest = _list.Begin();
         var found = await Api.SendAsync<SearchMemoriesResponse>(
             HttpMethod.Post, "api/memories/search", new { query = _query.Trim(), topK = 50, explain = true }, null, CancellationToken.None);
         if (isNewest())
