@@ -12,11 +12,13 @@ namespace AgentFlow.Tests.EndToEnd;
 /// figure misses its goal.
 /// </summary>
 [Collection(EndToEndCollection.Name)]
-public sealed class WebFigures(WebSite site) : IClassFixture<WebSite>
+public sealed class WebFigures(WebSite site) : IClassFixture<WebSite>, IDisposable
 {
     private const int Loads = 7;
     private const int Questions = 1_000;
     private const int People = 200;
+
+    private readonly List<string> _missed = [];
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
@@ -102,10 +104,14 @@ public sealed class WebFigures(WebSite site) : IClassFixture<WebSite>
 
     private static async Task<double> LongestAsync(IPage page) => await page.EvaluateAsync<double>("() => Math.max(0, ...window.slow.splice(0))");
 
-    private static void Print(string what, double found, string unit, double goal)
+    /// <summary>Not before all figures are printed: one that is missed says nothing about those after it.</summary>
+    public void Dispose() => Assert.True(_missed.Count == 0, string.Join('\n', _missed));
+
+    private void Print(string what, double found, string unit, double goal)
     {
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{what,-64} {found,8:0} {unit}  goal {goal:0} {unit}"));
-        Assert.True(found < goal, $"{what}: {found:0} {unit}, goal {goal:0}");
+        if (found >= goal)
+            _missed.Add($"{what}: {found:0} {unit}, goal {goal:0}");
     }
 
     private sealed class Crowd : IAsyncDisposable
