@@ -1,8 +1,9 @@
 // Starts Blazor with patience: a server that restarts is found again, and a circuit that is gone is replaced by loading the page anew, which
 // attaches to the answer that is being written. Drafts live in the browser, so nothing that was typed is lost.
 (() => {
-  const attempts = 600;
-  const wait = attempt => attempt < 10 ? 300 : attempt < 30 ? 1000 : 3000;
+  // After half a minute the page says that it takes long, and offers to be loaded anew; it goes on by itself all the same, ever more seldom.
+  const patience = 30;
+  const wait = attempt => attempt < 10 ? 300 : attempt < patience ? 1000 : Math.min(15000, 1500 * 1.2 ** (attempt - patience));
   const modal = () => document.getElementById("components-reconnect-modal");
   const show = state => { const box = modal(); if (box) box.className = "reconnect" + (state ? " components-reconnect-" + state : ""); };
 
@@ -11,15 +12,14 @@
     if (reconnecting) return;
     reconnecting = true;
     show("show");
-    for (let attempt = 0; attempt < attempts; attempt++) {
+    for (let attempt = 0; ; attempt++) {
+      if (attempt === patience) show("failed");
       try {
         if (await Blazor.reconnect()) { show(null); reconnecting = false; return; }
         location.reload(); // the server is there, the circuit is not
         return;
       } catch { await new Promise(resolve => setTimeout(resolve, wait(attempt))); }
     }
-    show("failed");
-    reconnecting = false;
   };
 
   document.addEventListener("click", event => { if (event.target.closest?.("[data-reload]")) location.reload(); });
