@@ -29,7 +29,7 @@ internal sealed record NewDocument
 internal sealed class DocumentStore(Database database, DurableQueue queue, DocumentFollowUp followUp)
 {
     private const string Columns =
-        "d.id, d.name, d.media_type, d.size, d.status, d.failure_reason, d.title, d.pages, d.chunk_count, d.progress, d.tags, d.task_id, d.created_at, d.updated_at, d.uploaded_by";
+        "d.id, d.name, d.media_type, d.size, d.status, d.failure_reason, d.title, d.pages, d.chunk_count, d.progress, d.tags, d.task_id, d.created_at, d.updated_at, d.uploaded_by, d.cursor_ordinal";
 
     private const string Insert = """
         insert into documents (id, owner_id, name, media_type, format, size, content_hash, original_id, tags, metadata, source_url, task_id, uploaded_by, upload_hash)
@@ -254,7 +254,13 @@ internal sealed class DocumentStore(Database database, DurableQueue queue, Docum
         return true;
     }
 
-    internal static DocumentSummary ReadSummary(NpgsqlDataReader reader) => new()
+    internal static DocumentSummary ReadSummary(NpgsqlDataReader reader)
+    {
+        var summary = ReadStored(reader);
+        return summary.Status is DocumentStatus.Ready or DocumentStatus.Failed ? summary : summary with { ChunksSoFar = reader.GetInt32(15) };
+    }
+
+    private static DocumentSummary ReadStored(NpgsqlDataReader reader) => new()
     {
         Id = new DocumentId(reader.GetGuid(0)),
         Name = reader.GetString(1),

@@ -36,6 +36,9 @@ public sealed record DocumentSummary
     /// <summary>Chunks of the searchable version.</summary>
     public required int Chunks { get; init; }
 
+    /// <summary>Chunks that the version in work has so far; null once the document is ready or failed.</summary>
+    public int? ChunksSoFar { get; init; }
+
     /// <summary>0 to 1 within the current status.</summary>
     public required double Progress { get; init; }
 

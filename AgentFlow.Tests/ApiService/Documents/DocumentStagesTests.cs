@@ -26,7 +26,9 @@ public sealed class DocumentStagesTests
         Assert.Equal("The soup needs turnips.", Assert.Single(await waiting.SearchAsync("soup")).Text);
         Assert.Equal("The soup needs turnips.", await waiting.TextAsync(recipe.Id));
         var (cancelled, deleted) = ((await waiting.UploadAsync("cancelled.txt", "The ferry leaves at noon.")).Id!.Value, (await waiting.UploadAsync("deleted.txt", "The mill wheel turns.")).Id!.Value);
-        Assert.Equal(DocumentStatus.Received, (await waiting.GetAsync(cancelled)).Status);
+        var (received, beingReplaced) = (await waiting.GetAsync(cancelled), await waiting.GetAsync(recipe.Id));
+        Assert.Equal((DocumentStatus.Received, (int?)0), (received.Status, received.ChunksSoFar));
+        Assert.Equal((1, (int?)0, null), (beingReplaced.Chunks, beingReplaced.ChunksSoFar, recipe.ChunksSoFar));
         using var cancel = await waiting.Http.PostAsync($"/api/documents/{cancelled}/cancel", null, Ct);
         using var delete = await waiting.Http.DeleteAsync($"/api/documents/{deleted}", Ct);
         Assert.Equal((HttpStatusCode.OK, HttpStatusCode.NoContent), (cancel.StatusCode, delete.StatusCode));

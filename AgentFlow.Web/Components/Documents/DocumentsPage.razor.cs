@@ -193,13 +193,6 @@ public sealed partial class DocumentsPage
         _ => "working",
     };
 
-    private static string Size(long bytes) => bytes switch
-    {
-        < 1_000 => $"{bytes} B",
-        < 1_000_000 => $"{bytes / 1e3:0} kB",
-        _ => $"{bytes / 1e6:0.0} MB",
-    };
-
     private static string Explain(IReadOnlyDictionary<string, double>? scores) =>
         scores is null ? "" : string.Join(", ", scores.Select(part => $"{part.Key} {part.Value:0.000}"));
 }
