@@ -48,6 +48,15 @@ internal static class PageChecks
 
     /// <summary>The other sizes, for people to look at: axe found what there is at the two above.</summary>
     private static async Task PictureAsync(IPage page, string name)
+    /// <summary>A part that may scroll sideways on a phone has no need to at a width.</summary>
+    public static async Task<List<string>> FitsAsync(IPage page, string name, int width, string part)
+    {
+        await page.SetViewportSizeAsync(width, 1024);
+        var needs = await page.Locator(part).First.EvaluateAsync<int>("part => part.scrollWidth - part.clientWidth");
+        await page.SetViewportSizeAsync(1280, 800);
+        return needs <= 0 ? [] : [$"{name}: {part} is {needs} pixels too wide at {width}."];
+    }
+
     {
         foreach (var (width, height) in new[] { (768, 1024), (1440, 900) })
         {

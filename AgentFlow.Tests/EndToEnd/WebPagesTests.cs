@@ -91,6 +91,8 @@ public sealed partial class WebPagesTests(WebSite site) : IClassFixture<WebSite>
             await PrepareAsync(page, path);
             await Expect(page.Locator(ready).First).ToBeVisibleAsync();
             findings.AddRange(await PageChecks.CheckAsync(page, path));
+            if (path is "/admin/accounts")
+                findings.AddRange(await PageChecks.FitsAsync(page, path, 768, ".table-scroll"));
         }
 
         var stranger = await browser.OpenAsync(site.Web);
