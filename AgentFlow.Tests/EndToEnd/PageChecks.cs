@@ -19,6 +19,8 @@ internal static class PageChecks
         var findings = new List<string>();
         await page.EvaluateAsync(await File.ReadAllTextAsync(Axe, Ct));
 
+        findings.AddRange((await AccessibilityTree.NamelessAsync(page)).Select(each => $"{name}: {each}"));
+
         // Nothing moves, so that no colour is looked at half-way.
         await page.EmulateMediaAsync(new() { ReducedMotion = ReducedMotion.Reduce });
         foreach (var (width, height) in new[] { (1280, 800), (360, 740) })
@@ -46,8 +48,6 @@ internal static class PageChecks
         return findings;
     }
 
-    /// <summary>The other sizes, for people to look at: axe found what there is at the two above.</summary>
-    private static async Task PictureAsync(IPage page, string name)
     /// <summary>A part that may scroll sideways on a phone has no need to at a width.</summary>
     public static async Task<List<string>> FitsAsync(IPage page, string name, int width, string part)
     {
@@ -57,6 +57,8 @@ internal static class PageChecks
         return needs <= 0 ? [] : [$"{name}: {part} is {needs} pixels too wide at {width}."];
     }
 
+    /// <summary>The other sizes, for people to look at: axe found what there is at the two above.</summary>
+    private static async Task PictureAsync(IPage page, string name)
     {
         foreach (var (width, height) in new[] { (768, 1024), (1440, 900) })
         {

@@ -74,6 +74,27 @@ public sealed class WebSite : IAsyncLifetime
         return _folder[name];
     }
 
+    /// <summary>A folder of this test's own, with files at paths within it.</summary>
+    public string Folder(string name, params (string Path, string Text)[] files)
+    {
+        foreach (var (path, text) in files)
+        {
+            var file = Path.Combine(_folder[name], path);
+            Directory.CreateDirectory(Path.GetDirectoryName(file)!);
+            System.IO.File.WriteAllText(file, text);
+        }
+
+        return _folder[name];
+    }
+
+    /// <summary>The administrator's documents with this metadata, by their names.</summary>
+    public async Task<IReadOnlyList<string>> FoundAsync(string query, string field, string value)
+    {
+        var filter = new Dictionary<string, object>(StringComparer.Ordinal) { ["metadata"] = new Dictionary<string, string>(StringComparer.Ordinal) { [field] = value } };
+        var found = await ReadAsync<JsonElement>(await _admin.PostAsJsonAsync("/api/documents/search", new { query, filter }, ContractJson.Options, Ct));
+        return [.. found.GetProperty("items").EnumerateArray().Select(hit => hit.GetProperty("documentName").GetString()!).Distinct(StringComparer.Ordinal)];
+    }
+
     public async Task<string> InviteAsync() =>
         (await ReadAsync<InviteCreated>(await _admin.PostAsJsonAsync("/api/admin/invites", new InviteRequest(), ContractJson.Options, Ct))).Token;
 

@@ -313,11 +313,12 @@
   const megabytes = bytes => (bytes / 1e6).toFixed(bytes < 1e6 ? 2 : 1) + " MB";
   const refresh = place => find(`[data-uploaded="${place}"]`)?.click();
   // Written here and not by FormData, whose boundary is another each time: a try that is made again has to be the same request.
-  const formOf = (file, collection, boundary) => {
+  const formOf = (file, path, collection, boundary) => {
     const name = file.name.replace(/["\r\n]/g, encodeURIComponent);
     const part = (head, body) => [`--${boundary}\r\nContent-Disposition: form-data; ${head}\r\n\r\n`, body, "\r\n"];
     return new Blob([
       ...(collection ? part('name="collection"', collection) : []),
+      ...(path === file.name ? [] : part('name="metadata"', JSON.stringify({ path }))),
       ...part(`name="file"; filename="${name}"\r\nContent-Type: ${file.type || "application/octet-stream"}`, file),
       `--${boundary}--\r\n`,
     ]);
@@ -339,8 +340,8 @@
   });
   const tries = 20;
   const passes = ({ status, answer }) => [0, 429, 502, 503, 504].includes(status) || answer?.code === "idempotency_key_in_flight";
-  const send = async (place, file, collection) => {
-    const { item, bar, note, cancel } = row(place, file.name);
+  const send = async (place, { file, path }, collection) => {
+    const { item, bar, note, cancel } = row(place, path);
     const key = crypto.randomUUID ? crypto.randomUUID() : String(Math.random()).slice(2) + Date.now();
     const boundary = "agentflow-" + key;
     let request = null, cancelled = false, outcome = { status: 0 };
@@ -349,7 +350,7 @@
       try {
         const antiforgery = await token();
         request = new XMLHttpRequest();
-        outcome = await post(formOf(file, collection, boundary), boundary, antiforgery, key, request, share => {
+        outcome = await post(formOf(file, path, collection, boundary), boundary, antiforgery, key, request, share => {
           bar.value = share;
           note.textContent = `${megabytes(file.size * share)} ${say("of")} ${megabytes(file.size)}`;
         });
@@ -384,17 +385,43 @@
       setTimeout(() => item.remove(), 6000);
     } else item.remove();
   };
+  // What a system or a tool keeps beside the files of a folder (.git, .DS_Store) is left out, and that is said.
+  const isHidden = path => path.split("/").some(part => part.startsWith("."));
   const upload = async (place, files) => {
     const collection = place === "documents" ? find("[data-collection]")?.dataset.collection : null;
-    const queue = [...files];
-    const worker = async () => { while (queue.length) { await send(place, queue.shift(), collection); refresh(place); } };
+    const queue = files.filter(({ file, path }) => path === file.name || !isHidden(path));
+    const hidden = files.length - queue.length;
+    const rest = document.createElement("p");
+    rest.className = "soft small";
+    rest.dataset.testid = "upload-rest";
+    const tell = () => {
+      rest.textContent = [queue.length ? `${queue.length} ${say("more files wait")}` : "", hidden ? `${hidden} ${say("hidden files were left out")}` : ""].filter(Boolean).join(" · ");
+      if (rest.textContent) list(place)?.append(rest); else rest.remove();
+    };
+    const worker = async () => {
+      while (queue.length) {
+        const next = send(place, queue.shift(), collection);
+        tell();
+        await next;
+        refresh(place);
+      }
+    };
+    tell();
     await Promise.all([worker(), worker()]);
     refresh(place);
+  };
+  const chosen = file => ({ file, path: file.webkitRelativePath || file.name });
+  // A folder's reader gives at most a hundred entries at a time.
+  const within = async entry => {
+    if (entry.isFile) return [{ file: await new Promise((done, fail) => entry.file(done, fail)), path: entry.fullPath.slice(1) }];
+    const reader = entry.createReader(), found = [];
+    for (let some; (some = await new Promise((done, fail) => reader.readEntries(done, fail))).length;) found.push(...some);
+    return (await Promise.all(found.map(within))).flat();
   };
   document.addEventListener("change", event => {
     const input = event.target;
     if (!(input instanceof HTMLInputElement) || !input.dataset.upload) return;
-    upload(input.dataset.upload, [...input.files]);
+    upload(input.dataset.upload, [...input.files].map(chosen));
     input.value = "";
   });
   const zoneOf = event => event.dataTransfer?.types.includes("Files") ? find("[data-drop]") : null;
@@ -405,7 +432,11 @@
     if (!drop) return;
     event.preventDefault();
     drop.classList.remove("dropping");
-    upload(drop.dataset.drop, [...event.dataTransfer.files]);
+    // To be asked for now: after the event they are gone.
+    const place = drop.dataset.drop, files = [...event.dataTransfer.files];
+    const entries = [...event.dataTransfer.items].map(item => item.webkitGetAsEntry?.()).filter(Boolean);
+    if (!entries.some(entry => entry.isDirectory)) upload(place, files.map(chosen));
+    else Promise.all(entries.map(within)).then(found => upload(place, found.flat()), () => upload(place, files.map(chosen)));
   });
 
   look(selector => all(selector));
