@@ -40,6 +40,7 @@ public sealed class ProgressTests
         Assert.Equal((BackgroundTaskStatus.Running, 0.9 * stored.Page / Pages), (task.Status, task.Progress), Near);
         var document = await Patience.UntilAsync(() => client.GetAsync(upload.Id!.Value), found => found.Progress > 0, "the document's own progress");
         Assert.Equal((DocumentStatus.Embedding, (double)stored.Page / Pages), (document.Status, document.Progress), Near);
+        Assert.Equal(stored.Passages, document.ChunksSoFar);
         using var response = await client.Http.GetAsync($"/api/tasks/{upload.TaskId}/events", HttpCompletionOption.ResponseHeadersRead, Ct);
         using var events = new StreamReader(await response.Content.ReadAsStreamAsync(Ct));
         Assert.Equal(step, (await NextAsync(events)).Step);
