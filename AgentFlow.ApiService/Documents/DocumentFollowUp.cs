@@ -31,15 +31,15 @@ internal sealed partial class DocumentFollowUp(
     private const string NextOfDocument = $"select {Columns} from document_remains where document_id = $1 order by stepped_at limit 1 for update";
 
     /// <summary>What the index knows leaves a tombstone until the index has forgotten it; everything else goes at once.</summary>
-    private const string TakePassages = """
+    internal const string TakePassages = """
         with picked as (
             select id, document_version, ordinal from chunks
             where document_id = $1 and document_version <= $2 and (document_version, ordinal) > ($3, $4)
             order by document_version, ordinal limit $6),
-        dropped as (delete from chunks c using picked where not $5 and c.id = picked.id and c.deleted_at is null),
+        dropped as (delete from chunks c where not $5 and c.id = any (array(select id from picked)) and c.deleted_at is null),
         hidden as (
             update chunks c set deleted_at = now(), changed_at = now(), index_version = index_version + 1, text = '', heading_path = '{}'
-            from picked where $5 and c.id = picked.id and c.deleted_at is null
+            where $5 and c.id = any (array(select id from picked)) and c.deleted_at is null
             returning c.id, c.owner_id, c.index_version),
         told as (
             insert into index_outbox (entity_id, owner_id, version, op) select id, owner_id, index_version, 'delete' from hidden
@@ -51,18 +51,13 @@ internal sealed partial class DocumentFollowUp(
 
     private const string TakeTexts = """
         with gone as (
-            delete from document_texts t using (
-                select document_id, version, start_offset from document_texts where document_id = $1 and version <= $2 order by version, start_offset limit $3) old
-            where t.document_id = old.document_id and t.version = old.version and t.start_offset = old.start_offset
-            returning 1)
+            delete from document_texts where ctid = any (array(select ctid from document_texts where document_id = $1 and version <= $2 limit $3)) returning 1)
         select count(*)::int from gone
         """;
 
     private const string TakeParts = """
         with gone as (
-            delete from document_original_parts p using (select part from document_original_parts where original_id = $1 order by part limit $2) old
-            where p.original_id = $1 and p.part = old.part
-            returning 1)
+            delete from document_original_parts where ctid = any (array(select ctid from document_original_parts where original_id = $1 limit $2)) returning 1)
         select count(*)::int from gone
         """;
 
@@ -70,13 +65,13 @@ internal sealed partial class DocumentFollowUp(
 
     private const string NextTouch = "select document_id, at_ordinal from document_touches order by stepped_at limit 1 for update skip locked";
 
-    private const string TouchPassages = """
+    internal const string TouchPassages = """
         with picked as (
             select c.id, c.ordinal from chunks c join documents d on d.id = c.document_id and d.live_version = c.document_version
             where c.document_id = $1 and c.ordinal > $2 and c.deleted_at is null
             order by c.ordinal limit $3),
         touched as (
-            update chunks c set index_version = index_version + 1, changed_at = now() from picked where c.id = picked.id and c.deleted_at is null
+            update chunks c set index_version = index_version + 1, changed_at = now() where c.id = any (array(select id from picked)) and c.deleted_at is null
             returning c.id, c.owner_id, c.index_version),
         told as (
             insert into index_outbox (entity_id, owner_id, version, op) select id, owner_id, index_version, 'upsert' from touched
@@ -177,7 +172,7 @@ internal sealed partial class DocumentFollowUp(
         return true;
     }
 
-    private static Task<(bool IsDone, int Version, int Ordinal)> TakeAsync(DbSession session, Remains remains, CancellationToken ct) => session.CreateBatch()
+    private static Task<(bool IsDone, int Version, int Ordinal)> TakeAsync(DbSession session, Remains remains, CancellationToken ct) => session.CreateBatch().ByIndex()
         .Add(TakePassages, [remains.DocumentId ?? Guid.Empty, remains.UpToVersion, remains.AtVersion, remains.AtOrdinal, remains.WasSearched, PassagesPerStep])
         .Add(TakeTexts, [remains.DocumentId ?? Guid.Empty, remains.UpToVersion, TextsPerStep])
         .Add(TakeParts, [remains.OriginalId ?? Guid.Empty, PartsPerStep])
@@ -203,7 +198,8 @@ internal sealed partial class DocumentFollowUp(
         if (touches.Count == 0)
             return false;
         var (document, from) = touches[0];
-        var (count, ordinal) = await session.QuerySingleAsync(TouchPassages, [document, from, PassagesPerStep], row => (row.GetInt32(0), row.GetInt32(1)), ct);
+        var (count, ordinal) = await session.CreateBatch().ByIndex().Add(TouchPassages, [document, from, PassagesPerStep]).ReadAsync(
+            async (row, token) => await row.ReadAsync(token) ? (row.GetInt32(0), row.GetInt32(1)) : (0, from), ct);
         if (count < PassagesPerStep)
             await session.ExecuteAsync("delete from document_touches where document_id = $1", [document], ct);
         else

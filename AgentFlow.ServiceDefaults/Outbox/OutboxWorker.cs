@@ -13,12 +13,25 @@ namespace AgentFlow.ServiceDefaults.Outbox;
 public sealed partial class OutboxWorker(
     Database database, IIndexOutboxHandler handler, IOptions<OutboxOptions> options, TimeProvider time, ILogger<OutboxWorker> logger) : BackgroundService
 {
-    private const string TakeSql =
+    /// <summary>By their places, not by a join, which reads all of a table for each row where it was planned while the table was empty.</summary>
+    internal const string TakeSql =
         """
         update index_outbox o set attempts = o.attempts + 1, not_before = now() + $2
-        from (select entity_id from index_outbox where not_before <= now() order by not_before limit $1 for update skip locked) due
-        where o.entity_id = due.entity_id
+        where o.ctid = any (array(select ctid from index_outbox where not_before <= now() order by not_before limit $1 for update skip locked))
         returning o.entity_id, o.owner_id, o.version, o.op = 'delete', o.attempts
+        """;
+
+    /// <summary>
+    /// Ids (<c>$1</c>) with the versions (<c>$2</c>) that the index has; by their places for the same reason. The version is compared once more: the entry may
+    /// just have been asked for anew.
+    /// </summary>
+    public const string DoneSql =
+        """
+        delete from index_outbox o
+        where o.ctid = any (array(
+                select found.place from unnest($1, $2) as done (id, version)
+                cross join lateral (select ctid as place from index_outbox where entity_id = done.id and version = done.version limit 1) found))
+            and o.version = (select done.version from unnest($1, $2) as done (id, version) where done.id = o.entity_id limit 1)
         """;
 
     private readonly Channel<bool> wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
@@ -29,11 +42,7 @@ public sealed partial class OutboxWorker(
     /// <summary>Applies what is due now. Returns how many entries were taken. For tests and for the worker itself.</summary>
     public async Task<int> DrainOnceAsync(CancellationToken ct)
     {
-        var entries = await database.AsWorker().QueryAsync(
-            TakeSql,
-            [options.Value.BatchSize, options.Value.Lease],
-            row => new OutboxEntry(row.GetGuid(0), row.GetGuid(1), row.GetInt64(2), row.GetBoolean(3), row.GetInt32(4)),
-            ct);
+        var entries = await database.AsWorker().CreateBatch().ByIndex().Add(TakeSql, [options.Value.BatchSize, options.Value.Lease]).ReadAsync(ReadAsync, ct);
         if (entries.Count == 0)
         {
             return 0;
@@ -85,6 +94,17 @@ public sealed partial class OutboxWorker(
         }
     }
 
+    private static async Task<List<OutboxEntry>> ReadAsync(NpgsqlDataReader row, CancellationToken ct)
+    {
+        var entries = new List<OutboxEntry>();
+        while (await row.ReadAsync(ct))
+        {
+            entries.Add(new OutboxEntry(row.GetGuid(0), row.GetGuid(1), row.GetInt64(2), row.GetBoolean(3), row.GetInt32(4)));
+        }
+
+        return entries;
+    }
+
     private async Task WaitAsync(CancellationToken ct)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
@@ -99,10 +119,9 @@ public sealed partial class OutboxWorker(
         }
     }
 
-    private Task<int> DoneAsync(List<OutboxEntry> entries, CancellationToken ct) => database.AsWorker().ExecuteAsync(
-        "delete from index_outbox o using unnest($1, $2) as done (id, version) where o.entity_id = done.id and o.version = done.version",
-        [entries.Select(entry => entry.EntityId).ToArray(), entries.Select(entry => entry.Version).ToArray()],
-        ct);
+    private Task<int> DoneAsync(List<OutboxEntry> entries, CancellationToken ct) => database.AsWorker().CreateBatch().ByIndex()
+        .Add(DoneSql, [entries.Select(entry => entry.EntityId).ToArray(), entries.Select(entry => entry.Version).ToArray()])
+        .ExecuteAsync(ct);
 
     /// <summary>Doubling pauses from 0.25 s, never longer than a lease: the index may be back at any time.</summary>
     private Task<int> PostponeAsync(List<OutboxEntry> entries, CancellationToken ct) => database.AsWorker().ExecuteAsync(

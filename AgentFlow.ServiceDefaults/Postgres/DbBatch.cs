@@ -47,6 +47,22 @@ public sealed class DbBatch
         return this;
     }
 
+    /// <summary>
+    /// Has the statements of the transaction find rows by indexes, whatever the planner knows of a table: a plan that was made and kept while the table
+    /// was empty reads all of it, for each row of a join, when it has grown.
+    /// </summary>
+    public DbBatch ByIndex()
+    {
+        if (Count > 0)
+        {
+            throw new InvalidOperationException("ByIndex comes before the statements of a batch.");
+        }
+
+        batch.BatchCommands.Add(new NpgsqlBatchCommand("select set_config('enable_seqscan', 'off', true)"));
+        skip++;
+        return this;
+    }
+
     /// <summary>Gives the round trip another limit than <c>Postgres:CommandTimeout</c>: for background work on many rows that must happen together.</summary>
     public DbBatch AllowFor(TimeSpan limit)
     {

@@ -1,4 +1,5 @@
 using AgentFlow.Retrieval.Embedding;
+using AgentFlow.ServiceDefaults.Outbox;
 using AgentFlow.ServiceDefaults.Postgres;
 
 namespace AgentFlow.ApiService.Documents;
@@ -123,9 +124,6 @@ internal sealed class IngestStore(Database database)
         order by c.ordinal limit $3
         """;
 
-    private const string Indexed =
-        "delete from index_outbox o using unnest($1, $2) as done (id, version) where o.entity_id = done.id and o.version = done.version";
-
     /// <summary>Tells the other processes in the same transaction: they may hold the owner where this one does not.</summary>
     private static readonly string AllIndexed = $"""
         with done as (
@@ -210,7 +208,7 @@ internal sealed class IngestStore(Database database)
             Unindexed, [job.DocumentId, job.Version, limit, after], reader => new UnindexedChunk(reader.GetGuid(0), reader.GetInt64(1), reader.GetInt32(2)), ct);
 
     public Task IndexedAsync(IngestJob job, IReadOnlyList<UnindexedChunk> done, CancellationToken ct) =>
-        database.ForOwner(job.OwnerId).ExecuteAsync(Indexed, [done.Select(each => each.Id).ToArray(), done.Select(each => each.Version).ToArray()], ct);
+        database.ForOwner(job.OwnerId).CreateBatch().ByIndex().Add(OutboxWorker.DoneSql, [done.Select(each => each.Id).ToArray(), done.Select(each => each.Version).ToArray()]).ExecuteAsync(ct);
 
     /// <summary>Where no index holds the owner, the next load reads the rows themselves.</summary>
     /// <param name="message">What a message of the passages' ids starts with.</param>
