@@ -13,13 +13,13 @@ internal sealed class AgentCatalog(IReadOnlyList<AgentDefinition> files, AgentSt
     /// <summary>Definitions of the installation's files, by slug.</summary>
     public IReadOnlyDictionary<string, AgentDefinition> Files => _files;
 
-    /// <summary>See <see cref="ChooseAgent"/>. One round trip.</summary>
+    /// <summary>See <see cref="ChooseAgent"/>. One round trip. Where the account's default is gone, the installation's answers.</summary>
     public async ValueTask<ChosenAgent> ChooseAsync(OwnerId owner, string? slug, string? model, CancellationToken ct)
     {
-        var agent = slug is null
-            ? await DefaultAsync(owner, ct)
-            : await FindAsync(owner, slug, ct) ?? throw new ProblemException(StatusCodes.Status404NotFound, "agent_not_found", "There is no such agent.");
-        return new ChosenAgent(agent, models.Choose(agent, model));
+        var (name, version, own) = slug is null ? await store.FindDefaultAsync(owner, ct) : await FindNamedAsync(owner, slug, ct);
+        var agent = own ?? _files.GetValueOrDefault(name)
+            ?? (slug is null ? _files[AgentDefinition.Default] : throw new ProblemException(StatusCodes.Status404NotFound, "agent_not_found", "There is no such agent."));
+        return new ChosenAgent(agent, models.Choose(agent, model), new AgentBasis(name, version, IsDefault: slug is null));
     }
 
     public async Task<AgentDefinition?> FindAsync(OwnerId owner, string slug, CancellationToken ct) =>
@@ -34,10 +34,9 @@ internal sealed class AgentCatalog(IReadOnlyList<AgentDefinition> files, AgentSt
         return [.. all.Values];
     }
 
-    /// <summary>The account's choice; if that is gone, the installation's.</summary>
-    private async Task<AgentDefinition> DefaultAsync(OwnerId owner, CancellationToken ct)
+    private async Task<(string Slug, int Version, AgentDefinition? Agent)> FindNamedAsync(OwnerId owner, string slug, CancellationToken ct)
     {
-        var (slug, own) = await store.FindDefaultAsync(owner, ct);
-        return own ?? _files.GetValueOrDefault(slug) ?? _files[AgentDefinition.Default];
+        var (version, own) = await store.FindAsync(owner, slug, ct);
+        return (slug, version, own);
     }
 }

@@ -50,12 +50,12 @@ internal sealed class AgentStore(Database database)
     public async Task<IReadOnlyList<AgentDefinition>> VersionsAsync(OwnerId owner, string slug, CancellationToken ct) =>
         await database.ForOwner(owner.Value).QueryAsync(Versions, [owner.Value, slug], row => Parse(row.GetString(1), row.GetInt32(0), row.Time(2)), ct);
 
-    /// <returns>The slug that answers where none is named, and its definition; null where the account has none of that name.</returns>
-    public async Task<(string Slug, AgentDefinition? Agent)> FindDefaultAsync(OwnerId owner, CancellationToken ct) =>
+    /// <returns>The slug that answers where none is named, and the newest version and definition as <see cref="FindAsync"/> has them.</returns>
+    public async Task<(string Slug, int Version, AgentDefinition? Agent)> FindDefaultAsync(OwnerId owner, CancellationToken ct) =>
         await database.ForOwner(owner.Value).QuerySingleAsync(
             NewestDefault,
             [owner.Value, AgentDefinition.Default],
-            row => (row.GetString(0), row.IsDBNull(2) ? null : Parse(row.GetString(2), row.GetInt32(1), row.Time(3))),
+            row => (row.GetString(0), row.IsDBNull(1) ? 0 : row.GetInt32(1), row.IsDBNull(2) ? null : Parse(row.GetString(2), row.GetInt32(1), row.Time(3))),
             ct);
 
     /// <summary>Writes the version after <paramref name="version"/>; a null definition deletes.</summary>

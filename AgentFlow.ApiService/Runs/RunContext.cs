@@ -89,4 +89,11 @@ internal delegate Task<Recalled> BeginRecall(RunContext run, CancellationToken c
 /// </summary>
 internal delegate ValueTask<ChosenAgent> ChooseAgent(OwnerId owner, string? slug, string? model, CancellationToken ct);
 
-internal sealed record ChosenAgent(AgentDefinition Agent, string Model);
+/// <param name="Basis">What the choice rests on; null where it can not be used again.</param>
+internal sealed record ChosenAgent(AgentDefinition Agent, string Model, AgentBasis? Basis = null);
+
+/// <summary>What an account's rows said when an agent was chosen: while they say the same, the choice is the same.</summary>
+/// <param name="Slug">Of the agent that was looked for.</param>
+/// <param name="Version">The newest of the account's own of that name, a deletion included; 0: there never was one.</param>
+/// <param name="IsDefault">None was named, and this is the one that the account has chosen.</param>
+internal sealed record AgentBasis(string Slug, int Version, bool IsDefault);

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AgentFlow.ApiService.Agents;
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Runs;
 using AgentFlow.ServiceDefaults.Postgres;
@@ -15,6 +16,12 @@ internal sealed class RunCreation(Database database)
     private const string SelectConversation = "select agent from conversations where id = $1 and is_kept";
 
     private const string SelectOpenRuns = "select id, answer_id from runs where conversation_id = $1 and ended_at is null order by position";
+
+    private const string RequireAgents = """
+        select refuse_stale_agent() from unnest($1::uuid[], $2::text[], $3::int[], $4::bool[]) as s(owner_id, slug, version, is_default)
+        where s.version <> coalesce((select max(a.version) from agents a where a.owner_id = s.owner_id and a.slug = s.slug), 0)
+           or (s.is_default and s.slug <> coalesce((select u.default_agent from users u where u.owner_id = s.owner_id), $5))
+        """;
 
     private const string InsertConversations = """
         insert into conversations (id, owner_id, title, agent, is_kept) select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::bool[])
@@ -79,7 +86,16 @@ internal sealed class RunCreation(Database database)
             throw RunErrors.NoConversation();
     }
 
-    /// <summary>The statements that begin these runs, without their first events.</summary>
+    /// <summary>Refuses the transaction where an agent was chosen by what has changed since; one empty result.</summary>
+    public static void AddRequirements(DbBatch batch, IReadOnlyList<RunStart> starts)
+    {
+        RunStart[] remembered = [.. starts.Where(start => start.Basis is not null)];
+        batch.Add(RequireAgents, [
+            Column(remembered, start => start.Plan.Context.OwnerId.Value), Column(remembered, start => start.Basis!.Slug),
+            Column(remembered, start => start.Basis!.Version), Column(remembered, start => start.Basis!.IsDefault), AgentDefinition.Default]);
+    }
+
+    /// <summary>The statements that begin these runs, without their first events; no results.</summary>
     public static void Add(DbBatch batch, IReadOnlyList<RunStart> starts)
     {
         AddConversations(batch, [.. starts.Where(start => start.Plan.IsNewConversation)]);

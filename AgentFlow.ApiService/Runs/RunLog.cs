@@ -28,12 +28,17 @@ internal sealed partial class RunLog(
     /// <summary>How long a request waits for its run to be written; a database that answers takes milliseconds.</summary>
     private static readonly TimeSpan MaxStart = TimeSpan.FromSeconds(10);
 
+    /// <summary>Of the pause, the part that a beginning or an end waits: a sixth, so that no more than 100 commits a second come of it.</summary>
+    private const int PartForThoseWhoWait = 6;
+
     private static readonly TimeSpan PausePerRun = TimeSpan.FromMicroseconds(60);
     private static readonly TimeSpan MaxBackOff = TimeSpan.FromSeconds(1);
 
     private readonly Channel<PendingEvent> _pending = Channel.CreateBounded<PendingEvent>(
         new BoundedChannelOptions(options.Value.MaxPendingEvents) { SingleReader = true });
 
+    private TaskCompletionSource _somebodyWaits = NewSignal();
+    private volatile bool _isFailing;
     private long _commits;
     private long _events;
 
@@ -48,19 +53,10 @@ internal sealed partial class RunLog(
     /// <exception cref="ProblemException">503: the process is stopping.</exception>
     public async Task BeginAsync(RunHandle run, RunEvent first, RunStart start, CancellationToken ct)
     {
-        try
-        {
-            await _pending.Writer.WriteAsync(new(run, first, null, start), ct);
-        }
-        catch (ChannelClosedException)
-        {
-            LoseStart(run, start, RunErrors.Stopping());
-        }
-        catch (OperationCanceledException left)
-        {
-            LoseStart(run, start, left);
-        }
-
+        if (_isFailing)
+            LoseStart(run, start, new NpgsqlException("The log can not be written at the moment."));
+        else
+            await AcceptAsync(run, first, start, ct);
         try
         {
             await start.Written.WaitAsync(MaxStart, time, CancellationToken.None);
@@ -69,6 +65,23 @@ internal sealed partial class RunLog(
         {
             start.GiveUp();
             throw new NpgsqlException("The run could not be written in time.", late);
+        }
+    }
+
+    private async Task AcceptAsync(RunHandle run, RunEvent first, RunStart start, CancellationToken ct)
+    {
+        try
+        {
+            await _pending.Writer.WriteAsync(new(run, first, null, start), ct);
+            Volatile.Read(ref _somebodyWaits).TrySetResult();
+        }
+        catch (ChannelClosedException)
+        {
+            LoseStart(run, start, RunErrors.Stopping());
+        }
+        catch (OperationCanceledException left)
+        {
+            LoseStart(run, start, left);
         }
     }
 
@@ -92,6 +105,7 @@ internal sealed partial class RunLog(
         }
 
         await _pending.Writer.WriteAsync(new(run, terminal, outcome), ct);
+        Volatile.Read(ref _somebodyWaits).TrySetResult();
         return await run.Ended.WaitAsync(ct);
     }
 
@@ -110,11 +124,14 @@ internal sealed partial class RunLog(
         while (await _pending.Reader.WaitToReadAsync(CancellationToken.None))
         {
             var started = time.GetTimestamp();
+            var somebodyWaits = NewSignal();
+            Volatile.Write(ref _somebodyWaits, somebodyWaits);
             taken.Clear();
             while (taken.Count < MaxBatch && _pending.Reader.TryRead(out var pending))
                 taken.Add(pending);
             await WriteAsync(Group(taken), stoppingToken);
-            await PauseAsync(started, stoppingToken);
+            _isFailing = false;
+            await PauseAsync(started, somebodyWaits.Task, stoppingToken);
         }
     }
 
@@ -162,6 +179,7 @@ internal sealed partial class RunLog(
             }
             catch (NpgsqlException error)
             {
+                _isFailing = true;
                 LogRetry(error, batches.Count, attempt);
                 await Task.Delay(BackOff(attempt), time, ct);
             }
@@ -300,18 +318,27 @@ internal sealed partial class RunLog(
     private Action<DbBatch>? Notifier() =>
         local.OtherHosts == 0 ? null : batch => notifications.Notify(batch, Topic, "log");
 
-    private async Task PauseAsync(long started, CancellationToken ct)
+    /// <summary>Words can wait for each other; who waits for a run's beginning or end, waits for a part of the pause.</summary>
+    private async Task PauseAsync(long started, Task somebodyWaits, CancellationToken ct)
     {
         var open = local.Count;
-        if (open < RunsWithoutPause || ct.IsCancellationRequested)
+        if (open < RunsWithoutPause)
             return;
         var pause = PausePerRun * open;
         if (pause > options.Value.MaxCommitPause)
             pause = options.Value.MaxCommitPause;
-        pause -= time.GetElapsedTime(started);
-        if (pause > TimeSpan.Zero)
-            await Task.Delay(pause, time, ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await DelayAsync((pause / PartForThoseWhoWait) - time.GetElapsedTime(started), ct);
+        if (pause - time.GetElapsedTime(started) is { Ticks: > 0 } rest)
+            await Task.WhenAny(somebodyWaits, DelayAsync(rest, ct));
     }
+
+    private async Task DelayAsync(TimeSpan delay, CancellationToken ct)
+    {
+        if (delay > TimeSpan.Zero)
+            await Task.Delay(delay, time, ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
+    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private static TimeSpan BackOff(int attempt) =>
         TimeSpan.FromMilliseconds(Math.Min(MaxBackOff.TotalMilliseconds, 20 * Math.Pow(2, Math.Min(attempt, 10))));

@@ -120,10 +120,13 @@ internal static class RunLogSql
     public static async Task<HashSet<Guid>> CommitAsync(
         DbScope worker, IReadOnlyList<RunBatch> batches, Action<DbBatch>? notify, CancellationToken ct)
     {
-        var batch = worker.CreateBatch().PlannedOnce();
+        var batch = worker.CreateBatch().ByIndex().PlannedOnce();
         if (!batches.Any(run => run.NeedsDisk))
             batch.Relaxed();
         RunStart[] starts = [.. batches.Select(run => run.Start).OfType<RunStart>()];
+        var hasRequirements = Array.Exists(starts, start => start.Basis is not null);
+        if (hasRequirements)
+            RunCreation.AddRequirements(batch, starts);
         if (starts.Length > 0)
             RunCreation.Add(batch, starts);
         var ends = batches.Where(run => run.Outcome is not null).ToArray();
@@ -135,7 +138,14 @@ internal static class RunLogSql
         foreach (var also in ends.SelectMany(run => run.Outcome!.Also))
             also(batch);
         notify?.Invoke(batch);
-        return await batch.ReadAsync(ReadAcceptedAsync, ct);
+        return await batch.ReadAsync(
+            async (reader, token) =>
+            {
+                if (hasRequirements)
+                    await reader.NextResultAsync(token);
+                return await ReadAcceptedAsync(reader, token);
+            },
+            ct);
     }
 
     /// <summary>After a commit whose reply was lost, or a conflict: the newest own event of each run that is still ours.</summary>

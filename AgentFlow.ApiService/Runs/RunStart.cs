@@ -5,8 +5,12 @@ namespace AgentFlow.ApiService.Runs;
 /// transaction. Completes exactly once.
 /// </summary>
 /// <param name="hostId">This process, as the owner of the run's lease.</param>
-internal sealed class RunStart(RunRequest request, RunPlan plan, Guid hostId)
+/// <param name="basis">What the choice of the agent rests on, where that has not been read for this run.</param>
+internal sealed class RunStart(RunRequest request, RunPlan plan, Guid hostId, AgentBasis? basis = null)
 {
+    /// <summary>SQLSTATE of the refusal of a run whose agent was chosen by what has changed since.</summary>
+    public const string StaleAgent = "AF001";
+
     private readonly TaskCompletionSource _written = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _isGivenUp;
 
@@ -15,6 +19,8 @@ internal sealed class RunStart(RunRequest request, RunPlan plan, Guid hostId)
     public RunPlan Plan => plan;
 
     public Guid HostId => hostId;
+
+    public AgentBasis? Basis => basis;
 
     /// <summary>Completes when the run is committed; fails with what refused it, and then nothing was written.</summary>
     public Task Written => _written.Task;

@@ -13,7 +13,7 @@ namespace AgentFlow.ApiService.Runs;
 /// message, run and first event, then the executor has it; the recall, which only reads, goes beside that transaction. What is refused leaves nothing behind.
 /// </summary>
 internal sealed class RunStarter(
-    RunCreation creation, RunLog log, ChooseAgent choose, RunExecutor executor, RunControl control, LocalRuns local, IOptions<RunsOptions> options, TimeProvider time,
+    RunCreation creation, RunLog log, ChooseAgent choose, RememberedAgents remembered, RunExecutor executor, RunControl control, LocalRuns local, IOptions<RunsOptions> options, TimeProvider time,
     BeginRecall? recall = null)
 {
     /// <summary>Another request may win the conversation between the read and the write; then the read is repeated.</summary>
@@ -40,17 +40,30 @@ internal sealed class RunStarter(
             if (request.ConversationId is not null && existing.Conversation is null)
                 throw RunErrors.NoConversation();
             var isQueued = await MakeRoomAsync(request, existing, ct);
-            var chosen = await choose(request.AgentOwner ?? request.Owner, request.Agent ?? existing.Conversation?.Agent, request.Model, ct);
-            var plan = RunPlan.Make(request, existing, chosen, isQueued);
+            var agent = request.Agent ?? existing.Conversation?.Agent;
+            var known = isQueued || request.Announce is not null ? null : remembered.Find(request.Owner, agent, request.Model);
+            var plan = RunPlan.Make(request, existing, known ?? await ChooseAsync(request, agent, ct), isQueued);
             try
             {
-                return await CreateAsync(request, plan, ct);
+                return await CreateAsync(request, plan, known?.Basis, ct);
+            }
+            catch (PostgresException error) when (error.SqlState == RunStart.StaleAgent)
+            {
+                remembered.Forget(request.Owner, agent, request.Model);
             }
             catch (PostgresException error) when (error.SqlState == PostgresErrorCodes.UniqueViolation && attempt < MaxAttempts)
             {
                 // Somebody else was first, in this conversation or with this key: look again.
             }
         }
+    }
+
+    private async Task<ChosenAgent> ChooseAsync(RunRequest request, string? agent, CancellationToken ct)
+    {
+        var chosen = await choose(request.AgentOwner ?? request.Owner, agent, request.Model, ct);
+        if (request.AgentOwner is null)
+            remembered.Keep(request.Owner, agent, request.Model, chosen);
+        return chosen;
     }
 
     private RunTicket Attach(ReplayedRun replay, IdempotencyKey key)
@@ -79,14 +92,14 @@ internal sealed class RunStarter(
         return true;
     }
 
-    private async Task<RunTicket> CreateAsync(RunRequest request, RunPlan plan, CancellationToken ct)
+    private async Task<RunTicket> CreateAsync(RunRequest request, RunPlan plan, AgentBasis? basis, CancellationToken ct)
     {
         var context = plan.Context;
         RunEvent first = plan.IsQueued
             ? new RunQueued { RunId = context.RunId, Seq = 1, At = time.GetUtcNow(), Ahead = plan.Ahead }
             : new RunStarted { RunId = context.RunId, Seq = 1, At = time.GetUtcNow(), ConversationId = context.ConversationId, MessageId = context.MessageId, Agent = context.Agent.Slug, Model = context.Model };
         var run = new RunHandle(context.RunId, context.OwnerId, context.ConversationId, fence: 1, lastSeq: 0);
-        var start = new RunStart(request, plan, local.HostId);
+        var start = new RunStart(request, plan, local.HostId, basis);
 
         // The statements are on their way before the recall computes anything.
         var writing = plan.IsQueued || request.Announce is not null ? WriteAloneAsync(start, first, run, ct) : log.BeginAsync(run, first, start, ct);

@@ -8,7 +8,7 @@ internal static class RunsRegistration
     public static IServiceCollection AddRuns(this IServiceCollection services)
     {
         services.AddValidatedOptions<RunsOptions>(RunsOptions.Section);
-        services.AddSingleton<LocalRuns>().AddSingleton<RunStore>().AddSingleton<RunCreation>().AddSingleton<RunControl>().AddSingleton<RunInbox>().AddSingleton<RunCheckpoints>()
+        services.AddSingleton<LocalRuns>().AddSingleton<RunStore>().AddSingleton<RunCreation>().AddSingleton<RememberedAgents>().AddSingleton<RunControl>().AddSingleton<RunInbox>().AddSingleton<RunCheckpoints>()
             .AddSingleton<RunCloser>().AddSingleton<TurnQueue>().AddSingleton<RunStarter>().AddSingleton<RunStreams>();
 
         // Stopped in the reverse order: the executor closes its runs while the lease holds and the log still writes.

@@ -71,8 +71,7 @@ public sealed class DbBatch
     }
 
     /// <summary>
-    /// Plans each statement once for any parameters instead of for those it has, and by its keys: for statements over arrays, whose
-    /// planning would cost more than they do. Not for statements that have to read a table through.
+    /// Plans each statement once for any parameters instead of for those it has: for statements over arrays, whose planning would cost more than they do.
     /// </summary>
     public DbBatch PlannedOnce()
     {
@@ -81,7 +80,7 @@ public sealed class DbBatch
             throw new InvalidOperationException("PlannedOnce comes before the statements of a batch that is its own transaction.");
         }
 
-        batch.BatchCommands.Add(new NpgsqlBatchCommand("select set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true)"));
+        batch.BatchCommands.Add(new NpgsqlBatchCommand("select set_config('plan_cache_mode', 'force_generic_plan', true)"));
         skip++;
         return this;
     }

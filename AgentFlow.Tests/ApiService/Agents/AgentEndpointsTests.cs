@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
 using AgentFlow.Contracts.Runs;
+using AgentFlow.Tests.ApiService.Runs;
 using AgentFlow.Tests.Support;
 
 namespace AgentFlow.Tests.ApiService.Agents;
@@ -33,6 +34,34 @@ public sealed class AgentEndpointsTests(OfflineTurns shared) : IClassFixture<Off
         Assert.Equal("tutor", Assert.IsType<RunStarted>(events[0]).Agent);
         await SendAsync(HttpMethod.Get, "/api/agents/tutor", null, HttpStatusCode.NotFound);
         await SendAsync(HttpMethod.Post, "/api/agents", Tutor, HttpStatusCode.Created);
+    }
+
+    [Fact]
+    public async Task What_another_process_changes_of_an_agent_holds_for_the_next_message()
+    {
+        await SendAsync(HttpMethod.Post, "/api/agents", Tutor, HttpStatusCode.Created);
+        var owner = _turns.User.Id.Value;
+        for (var i = 0; i < 2; i++)
+        {
+            Assert.Equal("default", Assert.IsType<RunStarted>((await _turns.ChatAsync(new() { Message = "Hello?" }))[0]).Agent);
+            Assert.Equal("tutor", Assert.IsType<RunStarted>((await _turns.ChatAsync(new() { Message = "Hello?", Agent = "tutor" }))[0]).Agent);
+        }
+
+        await Sql.ExecuteAsync(_turns.Api.ConnectionString, $"update agentflow_api.users set default_agent = 'tutor' where owner_id = '{owner}'");
+        var byDefault = await _turns.ChatAsync(new() { Message = "Hello?" });
+        await Sql.ExecuteAsync(
+            _turns.Api.ConnectionString,
+            $$"""insert into agentflow_api.agents (owner_id, slug, version, definition) values ('{{owner}}', 'tutor', 2, '{"slug":"tutor","instructions":"x","models":["gone"]}')""");
+        using var changed = await _turns.SendAsync(new() { Message = "Hello?", Agent = "tutor" });
+        await Sql.ExecuteAsync(_turns.Api.ConnectionString, $"insert into agentflow_api.agents (owner_id, slug, version) values ('{owner}', 'tutor', 3)");
+        using var deleted = await _turns.SendAsync(new() { Message = "Hello?", Agent = "tutor" });
+        var again = await _turns.ChatAsync(new() { Message = "Hello?" });
+
+        Assert.Equal("tutor", Assert.IsType<RunStarted>(byDefault[0]).Agent);
+        Assert.Equal((HttpStatusCode.ServiceUnavailable, HttpStatusCode.NotFound), (changed.StatusCode, deleted.StatusCode));
+        Assert.Equal("default", Assert.IsType<RunStarted>(again[0]).Agent);
+        Assert.Equal(6L, await Sql.ScalarAsync<long>(_turns.Api.ConnectionString, $"select count(*) from agentflow_api.conversations where owner_id = '{owner}'"));
+        Assert.Equal(6L, await Sql.ScalarAsync<long>(_turns.Api.ConnectionString, $"select count(*) from agentflow_api.messages where role = 0 and owner_id = '{owner}'"));
     }
 
     [Fact]
