@@ -35,7 +35,8 @@ public sealed class QueryPlanTests(ApiHost host) : IClassFixture<ApiHost>
     /// <param name="byIndex">As <see cref="AgentFlow.ServiceDefaults.Postgres.DbBatch.ByIndex"/> has it planned, and with tables that are known to be empty.</param>
     private async Task<string> PlanAsync(string sql, string types, string arguments, bool byIndex = false)
     {
-        await using var connection = new NpgsqlConnection(host.ConnectionString);
+        // What is known of a table stays known: it must not reach the other tests.
+        await using var connection = new NpgsqlConnection(byIndex ? await PostgresCluster.Shared.CreateDatabaseAsync(PostgresCluster.Api) : host.ConnectionString);
         await connection.OpenAsync(Ct);
         if (byIndex)
         {
