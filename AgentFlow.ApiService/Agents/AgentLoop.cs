@@ -64,6 +64,8 @@ internal sealed class AgentLoop(
             }
 
             await answer.EndAsync(ct);
+            if (turn.CutBy is { } kind)
+                await writer.EmitAsync(new FilterApplied { Kind = kind }, ct);
         }
         finally
         {
@@ -122,6 +124,7 @@ internal sealed class AgentLoop(
         {
             await foreach (var update in turn.Model.Client.GetStreamingResponseAsync(turn.Messages, turn.Options(withTools), linked.Token))
             {
+                turn.Saw(update.FinishReason);
                 foreach (var content in update.Contents)
                 {
                     turn.Saw(content);

@@ -165,6 +165,18 @@ internal sealed class Turn
         AdditionalProperties = new() { [AnswerSources.Key] = Prompt.Sources },
     };
 
+    /// <summary>Why the answer ends before its end, as the kind of the event that says so; null where it does not.</summary>
+    public string? CutBy { get; private set; }
+
+    /// <summary>The provider's reason, where the update has one.</summary>
+    public void Saw(ChatFinishReason? reason) => CutBy = reason switch
+    {
+        null => CutBy,
+        { } length when length == ChatFinishReason.Length => "length",
+        { } filter when filter == ChatFinishReason.ContentFilter => "content-filter",
+        _ => null,
+    };
+
     public void Saw(AIContent content)
     {
         switch (content)

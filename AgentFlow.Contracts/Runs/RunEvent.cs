@@ -201,7 +201,7 @@ public sealed record HistoryCompacted : RunEvent
 
 public sealed record FilterApplied : RunEvent
 {
-    /// <summary>secret, image, link, system-prompt or citation.</summary>
+    /// <summary>secret, image, link, system-prompt or citation; length or content-filter where the provider ended the answer before its end.</summary>
     public required string Kind { get; init; }
 }
 

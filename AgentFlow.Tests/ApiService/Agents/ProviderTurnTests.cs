@@ -174,6 +174,19 @@ public sealed class ProviderTurnTests(ProviderTurns shared) : IClassFixture<Prov
         Assert.Equal(TextOf(events), Assert.IsType<RunCompleted>(events[^1]).Text);
     }
 
+    [Theory]
+    [InlineData("length", "length")]
+    [InlineData("content_filter", "content-filter")]
+    public async Task An_answer_that_its_provider_cuts_off_says_so(string reason, string kind)
+    {
+        _turns.Provider.Enqueue(new Script { Steps = [Sse.Text("Half an"), Sse.Finish(reason), new ScriptStep.Usage(3, 2), Sse.Done] });
+
+        var events = await _turns.AskAsync("Tell me everything.");
+
+        Assert.Equal(kind, Assert.Single(events.OfType<FilterApplied>()).Kind);
+        Assert.Equal("Half an", Assert.IsType<RunCompleted>(events[^1]).Text);
+    }
+
     [Fact]
     public async Task A_provider_that_fails_before_the_first_token_is_a_503_and_never_the_built_in_model()
     {
