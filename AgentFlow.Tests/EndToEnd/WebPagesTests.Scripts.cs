@@ -156,7 +156,11 @@ public sealed partial class WebPagesTests
         await page.EvaluateAsync(Listen);
 
         await BeginAsync(chat);
-        Assert.Empty(await AccessibilityTree.LiveTextsAsync(page, "honey bee", "queen lives", "dance:"));
+        var heard = await AccessibilityTree.LiveTextsAsync(page, "honey bee", "queen lives", "dance:");
+
+        // Where the answer ended while the tree was read, what was said is judged by the list of it below.
+        if (await chat.LastAnswer.GetAttributeAsync("data-status") != "completed")
+            Assert.Empty(heard);
         await Expect(chat.LastAnswer).ToHaveAttributeAsync("data-status", "completed");
         await Expect(page.Locator(".thread > [role=status]")).ToHaveTextAsync(Announced());
 
