@@ -92,7 +92,8 @@ internal sealed class RunWriter(RunId runId, Func<RunEvent, CancellationToken, V
             _committedWithEnd.Add(add);
     }
 
-    private const string MarkUntrusted = "update messages set read_untrusted = true where run_id = $1 and role = 1";
+    /// <summary>By the answer's key: messages are not looked up by their run.</summary>
+    internal const string MarkUntrusted = "update messages m set read_untrusted = true from runs r where r.id = $1 and m.id = r.answer_id";
 
     /// <summary>Keeps with the answer that text of others was in sight when it was written.</summary>
     public void MarkAsUntrusted() => CommitWithEnd(batch => batch.Add(MarkUntrusted, [runId.Value]));

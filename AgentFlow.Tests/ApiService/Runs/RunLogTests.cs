@@ -217,6 +217,16 @@ public sealed class RunLogTests() : OneHostTests(("Runs:Heartbeat", "00:00:00.1"
         Assert.Equal("one two", Assert.IsType<RunCompleted>(rest[^1].Parsed).Text);
     }
 
+    [Fact]
+    public async Task The_mark_of_an_answer_is_set_by_its_key_whatever_else_there_is()
+    {
+        var sql = RunWriter.MarkUntrusted.Replace("$1", $"'{Guid.CreateVersion7()}'", StringComparison.Ordinal);
+
+        var plan = await Sql.ScalarAsync<string>(Database, $"set search_path to agentflow_api; set enable_seqscan to off; explain (format json) {sql}");
+
+        Assert.Contains("(id = r.answer_id)", plan, StringComparison.Ordinal);
+    }
+
     private async Task<ConversationId> ConversationAsync(RunId run) =>
         (await Host.Client.GetFromJsonAsync<RunState>($"/api/runs/{run}", ContractJson.Options, Ct))!.ConversationId;
 }
