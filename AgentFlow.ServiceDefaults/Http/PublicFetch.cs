@@ -110,7 +110,10 @@ public sealed class PublicFetch : IDisposable
                     throw new FetchRefusedException("too_many_redirects", $"The address leads on more than {limits.MaxRedirects} times.");
                 }
 
-                address = Check(new Uri(address, location).AbsoluteUri);
+                // Such as "//", which is well-formed as a part and leads nowhere.
+                address = Uri.TryCreate(address, location, out var next)
+                    ? Check(next.AbsoluteUri)
+                    : throw new FetchRefusedException("address_invalid", "The address leads on to something that is none.");
                 continue;
             }
 

@@ -147,6 +147,7 @@ internal sealed class HostileWeb : IAsyncDisposable
             "/picture.svg" => Encoding.ASCII.GetBytes($"{Ok}Content-Type: image/svg+xml\r\n\r\n<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"),
             "/empty.txt" => Encoding.ASCII.GetBytes($"{Ok}Content-Type: text/plain\r\nContent-Length: 0\r\n\r\n"),
             "/status" => "HTTP/1.1 999 What\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"u8.ToArray(),
+            "/nowhere" => Moved("//"),
             "/noise" => "SSH-2.0-OpenSSH_9.2\r\n"u8.ToArray(),
             _ => "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"u8.ToArray(),
         };

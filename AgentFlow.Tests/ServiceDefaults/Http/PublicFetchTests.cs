@@ -70,6 +70,15 @@ public sealed class PublicFetchTests : IAsyncLifetime
         Assert.Empty(hits);
     }
 
+    /// <summary>A proxy would be what is dialled and judged, and would dial anything itself.</summary>
+    [Fact]
+    public void No_proxy_of_the_environment_is_used()
+    {
+        using var handler = PublicAddressHandler.Create([]);
+
+        Assert.False(handler.UseProxy);
+    }
+
     [Theory]
     [InlineData("rebind.test")]
     [InlineData("mixed.test")]
@@ -106,6 +115,7 @@ public sealed class PublicFetchTests : IAsyncLifetime
     [InlineData("/declared", "too_large")]
     [InlineData("/lie", "unreachable")]
     [InlineData("/noise", "unreachable")]
+    [InlineData("/nowhere", "address_invalid")]
     [InlineData("/status", "status")]
     public async Task Answers_that_are_too_much_are_refused(string path, string code)
     {
