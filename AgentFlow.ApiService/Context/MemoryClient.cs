@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Http.Headers;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -42,12 +43,18 @@ internal sealed class MemoryClient(HttpClient http, InternalTokens tokens)
     public Task<AddMemoryResponse> AddAsync(OwnerId owner, AddMemoryRequest request, CancellationToken ct) =>
         SendAsync<AddMemoryResponse>(HttpMethod.Post, "/api/memories", owner, WriteScope, request, ct);
 
-    /// <returns>False when there is no such memory.</returns>
-    public async Task<bool> DeleteAsync(OwnerId owner, MemoryId id, CancellationToken ct)
+    /// <summary>Deletes a memory that <see cref="SearchAsync"/> could have found for the same subjects.</summary>
+    /// <returns>False when these subjects have no such memory, also when the owner has it for others.</returns>
+    public async Task<bool> DeleteAsync(MemorySubjects subjects, MemoryId id, CancellationToken ct)
     {
-        using var request = Request<object?>(HttpMethod.Delete, $"/api/memories/{id}", owner, WriteScope, null);
+        var path = $"/api/memories/{id}";
+        using var look = Request<object?>(HttpMethod.Get, path, subjects.Owner, ReadScope, null);
+        using var found = await http.SendAsync(look, ct);
+        if (found.StatusCode == HttpStatusCode.NotFound || !IsOf(await ReadAsync<MemoryItem>(found, ct), subjects))
+            return false;
+        using var request = Request<object?>(HttpMethod.Delete, path, subjects.Owner, WriteScope, null);
         using var response = await http.SendAsync(request, ct);
-        if (response.StatusCode == System.Net.HttpStatusCode.NotFound)
+        if (response.StatusCode == HttpStatusCode.NotFound)
             return false;
         response.EnsureSuccessStatusCode();
         return true;
@@ -64,6 +71,10 @@ internal sealed class MemoryClient(HttpClient http, InternalTokens tokens)
             new JsonObject { ["agentId"] = subjects.Agent },
             new JsonObject { ["sessionId"] = subjects.SessionId }),
     });
+
+    /// <summary>The same as <see cref="Filter"/> says.</summary>
+    private static bool IsOf(MemoryItem memory, MemorySubjects subjects) =>
+        memory.UserId == subjects.UserId || memory.AgentId == subjects.Agent || memory.SessionId == subjects.SessionId;
 
     private static string ScopeOf(MemoryItem memory, MemorySubjects subjects) =>
         memory.SessionId == subjects.SessionId ? "session" : memory.AgentId == subjects.Agent ? "agent" : "user";

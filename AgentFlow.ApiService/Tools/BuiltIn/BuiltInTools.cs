@@ -110,7 +110,7 @@ internal sealed class BuiltInTools : IToolSource
     {
         if (!MemoryId.TryParse(memoryId, null, out var id))
             throw new ToolException(ToolCodes.InvalidArguments, "memoryId is not an id that search_memory returned.", recoverable: true);
-        return await _memories.DeleteAsync(Session(arguments).Run.OwnerId, id, ct)
+        return await _memories.DeleteAsync(Subjects(Session(arguments)), id, ct)
             ? new { forgotten = memoryId }
             : throw new ToolException(ToolCodes.NotFound, "There is no such memory.", recoverable: true);
     }

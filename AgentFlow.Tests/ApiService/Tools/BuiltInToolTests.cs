@@ -60,6 +60,16 @@ public sealed class BuiltInToolTests(BuiltInToolTests.Fixture fixture) : IClassF
     }
 
     [Fact]
+    public async Task What_another_conversation_keeps_is_not_forgotten_from_this_one()
+    {
+        var id = (await CallAsync("remember", """{"fact":"The sails are at the loft.","scope":"session"}""")).Result!.Value[0].GetProperty("id").GetString();
+
+        Assert.Equal("NOT_FOUND", (await CallAsync("forget", $$"""{"memoryId":"{{id}}"}""")).Error!.Code);
+
+        Assert.Equal(1L, await _turns.CountAsync($"select count(*) from memories where id = '{id}' and session_id is not null and status = 0", memory: true));
+    }
+
+    [Fact]
     public async Task The_time_is_told_in_the_zone_asked_for()
     {
         var utc = (await CallAsync("current_time", "{}")).Result!.Value.GetProperty("time").GetString();
