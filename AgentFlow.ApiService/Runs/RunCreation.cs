@@ -28,7 +28,8 @@ internal sealed class RunCreation(Database database)
         """;
 
     private const string TouchConversations = """
-        update conversations c set updated_at = now() from unnest($1::uuid[], $2::uuid[]) as s(id, owner_id) where c.id = s.id and c.owner_id = s.owner_id
+        update conversations c set updated_at = now(), agent = coalesce(s.agent, c.agent)
+        from unnest($1::uuid[], $2::uuid[], $3::text[]) as s(id, owner_id, agent) where c.id = s.id and c.owner_id = s.owner_id
         """;
 
     /// <summary>Only into a conversation of the owner's own, which may have been deleted since it was read.</summary>
@@ -99,12 +100,20 @@ internal sealed class RunCreation(Database database)
     public static void Add(DbBatch batch, IReadOnlyList<RunStart> starts)
     {
         AddConversations(batch, [.. starts.Where(start => start.Plan.IsNewConversation)]);
-        var known = starts.Where(start => !start.Plan.IsNewConversation).Select(start => start.Plan.Context).ToArray();
+        var known = starts.Where(start => !start.Plan.IsNewConversation).ToArray();
         if (known.Length > 0)
-            batch.Add(TouchConversations, [Column(known, run => run.ConversationId.Value), Column(known, run => run.OwnerId.Value)]);
+        {
+            batch.Add(TouchConversations, [
+                Column(known, start => start.Plan.Context.ConversationId.Value), Column(known, start => start.Plan.Context.OwnerId.Value), Column(known, AgentToKeep)]);
+        }
+
         AddMessages(batch, [.. starts.Where(start => start.Plan.AddsMessage)]);
         AddRuns(batch, starts);
     }
+
+    /// <summary>A conversation goes on with the agent that was named last; a room's agent is the room's own.</summary>
+    private static string? AgentToKeep(RunStart start) =>
+        start.Request is { Agent: not null, Author: null } ? start.Plan.Context.Agent.Slug : null;
 
     private static void AddConversations(DbBatch batch, RunStart[] starts)
     {

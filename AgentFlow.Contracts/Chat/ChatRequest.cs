@@ -27,7 +27,7 @@ public sealed record ChatRequest
     /// <summary>Absent: a new conversation is made.</summary>
     public ConversationId? ConversationId { get; init; }
 
-    /// <summary>Slug; absent: the user's default agent.</summary>
+    /// <summary>Slug; absent: the one that was named last in the conversation, in a new one the user's default agent.</summary>
     public string? Agent { get; init; }
 
     /// <summary>One of the agent's models; absent: its first.</summary>

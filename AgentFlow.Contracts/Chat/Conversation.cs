@@ -8,6 +8,7 @@ public sealed record ConversationSummary
 
     public required string Title { get; init; }
 
+    /// <summary>Slug of the agent that goes on when none is named: the one that was named last.</summary>
     public required string Agent { get; init; }
 
     public required DateTimeOffset CreatedAt { get; init; }

@@ -84,6 +84,33 @@ public sealed partial class WebPagesTests
     }
 
     [Fact]
+    public async Task A_conversation_goes_on_with_its_agent_and_without_it_when_it_is_gone()
+    {
+        await site.StartAsync();
+        await site.AddAgentAsync("second", "The second");
+        var (page, chat) = await site.SignInAsync();
+        var picker = page.GetByTestId("agent");
+        await chat.NewConversationAsync();
+        await Expect(picker).ToHaveValueAsync("default");
+        await picker.SelectOptionAsync("second");
+        await chat.AskAsync(Question);
+        await page.WaitForURLAsync("**/c/*");
+        var conversation = page.Url;
+
+        await chat.NewConversationAsync();
+        await Expect(picker).ToHaveValueAsync("default");
+        await page.VisitAsync(conversation);
+        await Expect(picker).ToHaveValueAsync("second");
+        await chat.AskAsync(Question);
+        await chat.LastAnswer.Locator(".link-button").ClickAsync();
+        await Expect(page.Locator(".timeline .facts")).ToContainTextAsync("Agentsecond");
+
+        await site.DeleteAgentAsync("second");
+        await page.VisitAsync(conversation);
+        await chat.AskAsync(Question);
+    }
+
+    [Fact]
     public async Task A_page_whose_circuit_failed_is_loaded_anew_by_itself_with_what_was_typed()
     {
         await site.StartAsync();

@@ -95,6 +95,11 @@ public sealed class WebSite : IAsyncLifetime
         return [.. found.GetProperty("items").EnumerateArray().Select(hit => hit.GetProperty("documentName").GetString()!).Distinct(StringComparer.Ordinal)];
     }
 
+    public async Task AddAgentAsync(string slug, string name) =>
+        await ReadAsync<JsonElement>(await _admin.PostAsJsonAsync("/api/agents", new { slug, name, instructions = "Answer in one sentence." }, ContractJson.Options, Ct));
+
+    public async Task DeleteAgentAsync(string slug) => (await _admin.DeleteAsync(new Uri($"/api/agents/{slug}", UriKind.Relative), Ct)).EnsureSuccessStatusCode().Dispose();
+
     public async Task<string> InviteAsync() =>
         (await ReadAsync<InviteCreated>(await _admin.PostAsJsonAsync("/api/admin/invites", new InviteRequest(), ContractJson.Options, Ct))).Token;
 

@@ -138,8 +138,9 @@ internal sealed class ConversationSession(ApiClient api, RunStream stream, TimeP
             async () =>
             {
                 // Asked before the history: an answer that ends between the two is in the history then, and otherwise in neither.
-                active = await ActiveRunAsync(id, leaving);
-                State = ConversationState.FromHistory(id, await HistoryAsync(id, leaving));
+                var conversation = await api.GetAsync<ConversationSummary>($"api/chat/{id}", leaving);
+                active = conversation.ActiveRunId;
+                State = ConversationState.FromHistory(id, await HistoryAsync(id, leaving), conversation.Agent);
             },
             leaving);
         IsLoading = false;
@@ -160,9 +161,6 @@ internal sealed class ConversationSession(ApiClient api, RunStream stream, TimeP
         await SettleAsync(leaving);
         Finish(leaving);
     }
-
-    private async Task<RunId?> ActiveRunAsync(ConversationId id, CancellationToken leaving) =>
-        (await api.GetAsync<ConversationSummary>($"api/chat/{id}", leaving)).ActiveRunId;
 
     private async Task<List<HistoryMessage>> HistoryAsync(ConversationId id, CancellationToken leaving)
     {

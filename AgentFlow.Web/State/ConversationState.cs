@@ -15,6 +15,9 @@ internal sealed record ConversationState
 
     public ConversationId? Id { get; init; }
 
+    /// <summary>Slug of the agent that the conversation was begun with, or that answered last on this page; null while that is not known.</summary>
+    public string? Agent { get; init; }
+
     /// <summary>All messages of all branches, in the order they were made.</summary>
     public ImmutableList<MessageView> Messages { get; init; } = [];
 
@@ -41,8 +44,8 @@ internal sealed record ConversationState
     /// <summary>The answer that is being written; null while there is none.</summary>
     public MessageView? Active => ActiveMessage is { } id ? Messages.FindLast(message => message.Id == id) : null;
 
-    public static ConversationState FromHistory(ConversationId id, IEnumerable<HistoryMessage> history) =>
-        Empty with { Id = id, Messages = [.. history.Select(MessageView.From)] };
+    public static ConversationState FromHistory(ConversationId id, IEnumerable<HistoryMessage> history, string? agent = null) =>
+        Empty with { Id = id, Agent = agent, Messages = [.. history.Select(MessageView.From)] };
 
     /// <summary>The messages from the first to the newest along the chosen branch.</summary>
     public ImmutableList<MessageView> Branch()
@@ -163,7 +166,7 @@ internal sealed record ConversationState
             CreatedAt = started.At,
         };
         var messages = at < 0 ? Messages.Add(answer) : Messages.SetItem(at, answer);
-        return (this with { Id = started.ConversationId, Messages = messages, ActiveMessage = answer.Id, AnswersTo = null, Ahead = 0 }).Choose(answer);
+        return (this with { Id = started.ConversationId, Agent = started.Agent, Messages = messages, ActiveMessage = answer.Id, AnswersTo = null, Ahead = 0 }).Choose(answer);
     }
 
     private ConversationState Change(RunEvent evt)

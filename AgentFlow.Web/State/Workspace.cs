@@ -12,6 +12,9 @@ internal sealed class Workspace(ApiClient api, SessionAccess session)
     /// <summary>The list shows the newest; older ones come on request, or are found by search.</summary>
     private const int ListedConversations = 100;
 
+    /// <summary>Every installation has one of this name.</summary>
+    private const string InstallationsAgent = "default";
+
     private readonly Newest _listing = new();
     private Task? _loading;
     private bool _isWhole;
@@ -86,6 +89,12 @@ internal sealed class Workspace(ApiClient api, SessionAccess session)
         return RefreshConversationsAsync(cancellationToken);
     }
 
+    /// <summary>
+    /// The agent that answers next: the one that was picked, else the conversation's, else the account's default, else the installation's. One that is gone is passed over;
+    /// null leaves it to the API.
+    /// </summary>
+    public string? AgentFor(string? picked, string? conversation) => Known(picked) ?? Known(conversation) ?? Known(User?.DefaultAgent) ?? Known(InstallationsAgent);
+
     public async Task RefreshAgentsAsync(CancellationToken cancellationToken)
     {
         Agents = (await api.GetAsync<Page<AgentInfo>>("api/agents", cancellationToken)).Items;
@@ -110,6 +119,8 @@ internal sealed class Workspace(ApiClient api, SessionAccess session)
         await session.UpdateAsync(user, cancellationToken);
         Changed?.Invoke();
     }
+
+    private string? Known(string? slug) => Agents.Any(agent => agent.Slug == slug) ? slug : null;
 
     private async Task LoadAllAsync(CancellationToken cancellationToken)
     {

@@ -65,6 +65,20 @@ public sealed class AgentEndpointsTests(OfflineTurns shared) : IClassFixture<Off
     }
 
     [Fact]
+    public async Task A_conversation_goes_on_with_the_agent_that_was_named_last()
+    {
+        await SendAsync(HttpMethod.Post, "/api/agents", Tutor, HttpStatusCode.Created);
+        var first = Assert.IsType<RunStarted>((await _turns.ChatAsync(new() { Message = "Hello?" }))[0]);
+        var conversation = first.ConversationId;
+        await _turns.ChatAsync(new() { Message = "Hello?", ConversationId = conversation, Agent = "tutor" });
+
+        var next = Assert.IsType<RunStarted>((await _turns.ChatAsync(new() { Message = "Hello?", ConversationId = conversation }))[0]);
+
+        Assert.Equal(("default", "tutor"), (first.Agent, next.Agent));
+        Assert.Equal("tutor", (await SendAsync(HttpMethod.Get, $"/api/chat/{conversation}", null, HttpStatusCode.OK)).GetProperty("agent").GetString());
+    }
+
+    [Fact]
     public async Task Agents_are_listed_with_the_installations_and_are_nobody_elses()
     {
         await SendAsync(HttpMethod.Post, "/api/agents", Tutor, HttpStatusCode.Created);

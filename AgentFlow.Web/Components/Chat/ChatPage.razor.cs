@@ -24,7 +24,7 @@ public sealed partial class ChatPage
     private RenderPacer? _pacer;
     private Composer? _composer;
     private Panel? _panel;
-    private string? _agent;
+    private string? _picked;
     private string? _quote;
     private string _announcement = "";
     private int _shown = FirstMessages;
@@ -44,6 +44,12 @@ public sealed partial class ChatPage
     public Guid? Id { get; set; }
 
     private string? Title => _session?.State.Id is { } id ? Workspace.Conversations.FirstOrDefault(conversation => conversation.Id == id)?.Title : null;
+
+    private string? Agent
+    {
+        get => Workspace.AgentFor(_picked, _session?.State.Agent);
+        set => _picked = value;
+    }
 
     private ImmutableList<MessageView> Branch
     {
@@ -79,7 +85,7 @@ public sealed partial class ChatPage
             return;
         }
 
-        (_panel, _quote, _shown, _links) = (null, null, FirstMessages, LinkPolicy.None);
+        (_panel, _quote, _picked, _shown, _links) = (null, null, null, FirstMessages, LinkPolicy.None);
         await _session.OpenAsync(Id is { } id ? new ConversationId(id) : null);
     }
 
@@ -108,7 +114,7 @@ public sealed partial class ChatPage
         {
             Message = text.Trim(),
             ConversationId = session.State.Id,
-            Agent = _agent ?? (session.State.Id is null ? Workspace.User?.DefaultAgent : null),
+            Agent = Agent,
             SelectedText = quote,
             ParentMessageId = session.State.Id is null ? null : parent ?? Start,
         };
@@ -212,11 +218,7 @@ public sealed partial class ChatPage
 
     private Task RefreshListAsync() => Workspace.RefreshConversationsAsync(CancellationToken.None);
 
-    private void OnWorkspaceChanged()
-    {
-        _agent ??= Workspace.User?.DefaultAgent;
-        _ = InvokeAsync(StateHasChanged);
-    }
+    private void OnWorkspaceChanged() => _ = InvokeAsync(StateHasChanged);
 
     private static LinkPolicy LinksOf(ImmutableList<MessageView> branch) => LinkPolicy.From(
         branch.Where(message => message.Role is ChatRole.User).Select(message => message.Text)
