@@ -21,14 +21,26 @@ internal sealed class QdrantClient(HttpClient http, QdrantOptions options)
 {
     /// <summary>Sends a body that <paramref name="write"/> writes; what the answer's <c>result</c> holds does not matter.</summary>
     public Task SendAsync(HttpMethod method, string path, Action<Utf8JsonWriter>? write, CancellationToken ct) =>
-        SendAsync(method, path, write, static _ => true, ct);
+        SendAsync(method, path, write, static (JsonElement _) => true, ct);
 
     /// <summary>Changes points. What Qdrant does not call completed may not have been applied, and has failed.</summary>
     public Task ChangeAsync(string path, Action<Utf8JsonWriter> write, CancellationToken ct) => SendAsync(
-        HttpMethod.Post, path, write, static result => IsCompleted(result) ? true : throw new InvalidOperationException("the change is not completed"), ct);
+        HttpMethod.Post, path, write, static (JsonElement result) => IsCompleted(result) ? true : throw new InvalidOperationException("the change is not completed"), ct);
 
     /// <summary>Sends a body that <paramref name="write"/> writes and reads what it needs of the answer's <c>result</c>, which is gone afterwards.</summary>
-    public async Task<T> SendAsync<T>(HttpMethod method, string path, Action<Utf8JsonWriter>? write, Func<JsonElement, T> read, CancellationToken ct)
+    public Task<T> SendAsync<T>(HttpMethod method, string path, Action<Utf8JsonWriter>? write, Func<JsonElement, T> read, CancellationToken ct) => SendAsync(
+        method,
+        path,
+        write,
+        (byte[] answer) =>
+        {
+            using var document = JsonDocument.Parse(answer);
+            return read(document.RootElement.GetProperty("result"));
+        },
+        ct);
+
+    /// <summary>Sends a body that <paramref name="write"/> writes and reads the whole answer.</summary>
+    public async Task<T> SendAsync<T>(HttpMethod method, string path, Action<Utf8JsonWriter>? write, Func<byte[], T> read, CancellationToken ct)
     {
         using var request = new HttpRequestMessage(method, new Uri(options.Endpoint, path));
         if (options.ApiKey is not null)
@@ -43,8 +55,7 @@ internal sealed class QdrantClient(HttpClient http, QdrantOptions options)
             var bytes = await response.Content.ReadAsByteArrayAsync(limit.Token);
             if (!response.IsSuccessStatusCode)
                 throw new QdrantException($"Qdrant answered {(int)response.StatusCode} to {method} {path}: {ErrorOf(bytes)}", response.StatusCode);
-            using var document = JsonDocument.Parse(bytes);
-            return read(document.RootElement.GetProperty("result"));
+            return read(bytes);
         }
         catch (OperationCanceledException error) when (!ct.IsCancellationRequested)
         {

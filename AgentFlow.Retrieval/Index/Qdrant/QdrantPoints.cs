@@ -27,9 +27,6 @@ internal static class QdrantPoints
 
     public const int StampLength = 3;
 
-    /// <summary>A 32-bit float holds whole numbers exactly below this.</summary>
-    private const long StampBase = 1 << 24;
-
     private const string All = $"{Dense} {Words} {Stamp}";
     private const string Both = $"{Dense} {Words}";
 
@@ -91,13 +88,6 @@ internal static class QdrantPoints
         }
 
         writer.WriteEndObject();
-    }
-
-    /// <exception cref="KeyNotFoundException">The point was asked for without its stamp.</exception>
-    public static (long Version, bool IsTurn) ReadStamp(JsonElement point)
-    {
-        var stamp = point.GetProperty("vector").GetProperty(Stamp);
-        return ((long)stamp[0].GetDouble() + ((long)stamp[1].GetDouble() * StampBase), stamp[2].GetDouble() > 0);
     }
 
     public static void WriteMatch(Utf8JsonWriter writer, string key, object value)
@@ -223,7 +213,10 @@ internal static class QdrantPoints
         }
 
         if (write is IndexWrite.Put { Point: var stamped })
-            WriteStamp(writer, stamped);
+        {
+            writer.WritePropertyName(Stamp);
+            new PointStamp(stamped.Version, stamped.Turn is not null).Write(writer);
+        }
 
         writer.WriteEndObject();
         writer.WriteStartObject("payload");
@@ -252,15 +245,6 @@ internal static class QdrantPoints
         if (!fields.TryGetValue(point.Fields, out var flat))
             fields[point.Fields] = flat = FilterKeys.Flatten(point.Fields, options.IndexedColumns);
         flat.Write(writer);
-    }
-
-    private static void WriteStamp(Utf8JsonWriter writer, IndexPoint point)
-    {
-        writer.WriteStartArray(Stamp);
-        writer.WriteNumberValue(point.Version % StampBase);
-        writer.WriteNumberValue(point.Version / StampBase);
-        writer.WriteNumberValue(point.Turn is null ? 0 : 1);
-        writer.WriteEndArray();
     }
 
     /// <param name="Text">Null for a tombstone.</param>

@@ -85,20 +85,20 @@ internal sealed class QdrantSearch(QdrantClient client, string collection, Guid 
         if (questions.Count == 0)
             return [];
         return await client.SendAsync(
-            HttpMethod.Post, $"/collections/{collection}/points/query/batch", writer => WriteBatch(writer, questions), results => Read(results, questions), ct);
+            HttpMethod.Post, $"/collections/{collection}/points/query/batch", writer => WriteBatch(writer, questions), answer => Read(QdrantHits.Read(answer), questions), ct);
     }
 
-    private List<List<Guid>> Read(JsonElement results, List<Question> questions) =>
-        [.. results.EnumerateArray().Zip(questions, (result, question) =>
-            result.GetProperty("points").EnumerateArray().Select(point => Note(point, question)).ToList())];
+    private List<List<Guid>> Read(List<List<QdrantHit>> results, List<Question> questions) => results.Count == questions.Count
+        ? [.. results.Zip(questions, (hits, question) => hits.ConvertAll(hit => Note(hit, question)))]
+        : throw new InvalidOperationException($"{questions.Count} queries have {results.Count} results");
 
-    private Guid Note(JsonElement point, Question question)
+    private Guid Note(in QdrantHit hit, Question question)
     {
-        var id = point.GetProperty("id").GetGuid();
+        var id = hit.Id;
         var found = _found.GetValueOrDefault(id);
         if (question.Reading == Reading.Turn)
         {
-            var payload = point.GetProperty("payload");
+            var payload = hit.Payload ?? throw new InvalidOperationException("a turn has no payload");
             if (found is null)
                 _found[id] = found = new Found(id, payload.GetProperty(QdrantPoints.Version).GetInt64(), isTurn: true);
             found.Turn = QdrantPoints.ReadTurn(payload);
@@ -107,8 +107,8 @@ internal sealed class QdrantSearch(QdrantClient client, string collection, Guid 
         {
             if (found is null)
             {
-                var (version, isTurn) = QdrantPoints.ReadStamp(point);
-                _found[id] = found = new Found(id, version, isTurn);
+                var stamp = hit.Stamp ?? throw new InvalidOperationException("a hit has no stamp");
+                _found[id] = found = new Found(id, stamp.Version, stamp.IsTurn);
             }
 
             found.IsHit = true;
@@ -117,7 +117,7 @@ internal sealed class QdrantSearch(QdrantClient client, string collection, Guid 
         // A turn that came between two questions of one batch is nobody's neighbour yet.
         if (found is null || question.Way is null)
             return id;
-        var score = point.GetProperty("score").GetDouble();
+        var score = hit.Score ?? throw new InvalidOperationException("a hit has no score");
         if (question.Way == QdrantPoints.Dense)
             found.Dense = score;
         else
