@@ -112,11 +112,12 @@ internal sealed class QdrantIndex(HttpClient http, QdrantOptions options, Embedd
     private static IndexEntry ReadEntry(JsonElement point)
     {
         var payload = point.GetProperty("payload");
+        var isTombstone = payload.TryGetProperty(QdrantPoints.Deleted, out var deleted) && deleted.GetBoolean();
         return new IndexEntry(
-            payload.GetProperty(QdrantPoints.Owner).GetGuid(),
+            payload.GetProperty(isTombstone ? QdrantPoints.FormerOwner : QdrantPoints.Owner).GetGuid(),
             point.GetProperty("id").GetGuid(),
             payload.GetProperty(QdrantPoints.Version).GetInt64(),
-            payload.TryGetProperty(QdrantPoints.Deleted, out var deleted) && deleted.GetBoolean());
+            isTombstone);
     }
 
     private static void WriteScroll(Utf8JsonWriter writer, string? offset)
@@ -127,6 +128,7 @@ internal sealed class QdrantIndex(HttpClient http, QdrantOptions options, Embedd
             writer.WriteString("offset", offset);
         writer.WriteStartArray("with_payload");
         writer.WriteStringValue(QdrantPoints.Owner);
+        writer.WriteStringValue(QdrantPoints.FormerOwner);
         writer.WriteStringValue(QdrantPoints.Version);
         writer.WriteStringValue(QdrantPoints.Deleted);
         writer.WriteEndArray();

@@ -12,6 +12,13 @@ internal static class QdrantPoints
     public const string Dense = "dense";
     public const string Words = "words";
     public const string Owner = "owner";
+
+    /// <summary>
+    /// Whose record a tombstone stands for. It has no <see cref="Owner"/>: a search's condition never comes upon it, and Qdrant, which lays the points of
+    /// an owner side by side, keeps it out from between the living ones.
+    /// </summary>
+    public const string FormerOwner = "former_owner";
+
     public const string Version = "version";
     public const string Deleted = "deleted";
     public const string Session = "session";
@@ -35,7 +42,7 @@ internal static class QdrantPoints
 
     /// <summary>
     /// Operations for <c>points/batch</c>: one for each version, since the guard compares with a constant. A point is replaced when the
-    /// stored version is older, or the same but of another owner (the tombstone that a change of owner left). Of a point in an optimized
+    /// stored version is older, or the same but neither this owner's nor a tombstone of this owner's (a change of owner leaves one of the other). Of a point in an optimized
     /// segment, an upsert leaves the vectors that it does not name as they were: those are taken away after it.
     /// </summary>
     public static void WriteOperations(Utf8JsonWriter writer, Guid ownerId, IReadOnlyList<IndexWrite> writes, QdrantOptions options)
@@ -63,8 +70,8 @@ internal static class QdrantPoints
     }
 
     /// <summary>
-    /// Only this owner's points, and whatever else is asked. Nothing is said of tombstones: they have no vectors, so that no search by vectors
-    /// comes upon one, and a condition is looked at for each point of the owner.
+    /// Only this owner's points, and whatever else is asked. Nothing is said of tombstones: they are nobody's, and a condition is looked at for each
+    /// point of the owner.
     /// </summary>
     public static void WriteOwnerFilter(
         Utf8JsonWriter writer, Guid ownerId, FilterExpression? filter, IReadOnlySet<string> ownColumns, Action<Utf8JsonWriter>? further = null)
@@ -155,9 +162,7 @@ internal static class QdrantPoints
         writer.WriteEndArray();
         writer.WriteEndObject();
         WriteMatch(writer, Version, version);
-        WriteMatch(writer, Owner, ownerId.ToString());
-        if (lacking.First().Write is IndexWrite.Remove)
-            WriteMatch(writer, Deleted, value: true);
+        WriteMatch(writer, lacking.First().Write is IndexWrite.Remove ? FormerOwner : Owner, ownerId.ToString());
         writer.WriteEndArray();
         writer.WriteEndObject();
         WriteVectorNames(writer, lacking.Key);
@@ -186,6 +191,7 @@ internal static class QdrantPoints
             writer.WriteEndArray();
             writer.WriteStartArray("must_not");
             WriteMatch(writer, Owner, ownerId.ToString());
+            WriteMatch(writer, FormerOwner, ownerId.ToString());
             writer.WriteEndArray();
             writer.WriteEndObject();
         }
@@ -220,12 +226,18 @@ internal static class QdrantPoints
 
         writer.WriteEndObject();
         writer.WriteStartObject("payload");
-        writer.WriteString(Owner, ownerId);
         writer.WriteNumber(Version, write.Version);
         if (write is IndexWrite.Put { Point: var point })
+        {
+            writer.WriteString(Owner, ownerId);
             WritePayload(writer, point, options, fields);
+        }
         else
+        {
+            writer.WriteString(FormerOwner, ownerId);
             writer.WriteBoolean(Deleted, true);
+        }
+
         writer.WriteEndObject();
         writer.WriteEndObject();
     }

@@ -46,6 +46,27 @@ public sealed class QdrantIndexTests(QdrantFixture fixture) : IndexContract, ICl
     }
 
     [Fact]
+    public async Task No_condition_of_a_search_meets_a_tombstone()
+    {
+        var (index, owner) = ((QdrantIndex)await CreateAsync(new ListTruth()), Guid.CreateVersion7());
+        var points = Enumerable.Range(0, 3).Select(i => Points.Of($"lighthouse number {i}")).ToList();
+        await index.WriteAsync(owner, [.. points.Select(point => new IndexWrite.Put(point))], Ct);
+        await index.WriteAsync(owner, [new IndexWrite.Remove(points[0].Id, 2), new IndexWrite.Remove(Guid.CreateVersion7(), 5)], Ct);
+
+        var own = await fixture.Server.AskAsync(
+            HttpMethod.Post, $"/collections/{index.Collections.Alias}/points/count", $$$"""{"exact": true, "filter": {"must": [{"key": "{{{QdrantPoints.Owner}}}", "match": {"value": "{{{owner}}}"}}]}}""", Ct);
+        Assert.Equal((2, 4), (own.GetProperty("count").GetInt32(), await fixture.Server.CountAsync(index.Collections.Alias, Ct)));
+
+        // What keeps late writes out is still known, and whose it was.
+        await index.WriteAsync(owner, [new IndexWrite.Put(points[0] with { Version = 2 })], Ct);
+        var entries = new List<IndexEntry>();
+        await foreach (var page in index.ScanAsync(Ct))
+            entries.AddRange(page.Where(entry => entry.Deleted));
+        Assert.Equal(2, entries.Count);
+        Assert.Contains(new IndexEntry(owner, points[0].Id, 2, Deleted: true), entries);
+    }
+
+    [Fact]
     public async Task Points_of_an_earlier_releases_form_are_neither_asked_nor_written_and_go_away_when_todays_serve()
     {
         fixture.SkipWithoutServer();
