@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AgentFlow.MemoryService.Search;
 using AgentFlow.Retrieval.Embedding;
 using AgentFlow.Retrieval.Index;
 using AgentFlow.Retrieval.Index.InProcess;
@@ -12,9 +13,6 @@ namespace AgentFlow.Benchmarks.Quality;
 /// </summary>
 internal static class LocomoQuality
 {
-    /// <summary>Candidates per way, as the memory service asks for.</summary>
-    private const int Candidates = 200;
-
     public static async Task<int> RunAsync(string[] args, CancellationToken ct)
     {
         if (args.Length != 1 || !File.Exists(args[0]))
@@ -33,9 +31,7 @@ internal static class LocomoQuality
                 var vector = HashingEmbeddingGenerator.Embed(question.Text);
                 words.Add(question, (await SearchAsync(index, new IndexQuery { Text = question.Text, Limit = LocomoRecall.Deep }, ct)).OrderByDescending(hit => hit.Bm25).Select(hit => hit.Id));
                 dense.Add(question, (await SearchAsync(index, new IndexQuery { Vector = vector, Limit = LocomoRecall.Deep }, ct)).OrderByDescending(hit => hit.Dense).Select(hit => hit.Id));
-                var hits = await SearchAsync(index, new IndexQuery { Text = question.Text, Vector = vector, Limit = Candidates, WithNeighbours = true }, ct);
-                var ranked = ConversationRanker.Rank(question.Text, [.. hits.Select(RankCandidate.From)], RankWeights.Hashing);
-                ours.Add(question, ranked.Select(each => each.Candidate.Id));
+                ours.Add(question, await RankAsync(index, question.Text, vector, LocomoRecall.Top, ct), await RankAsync(index, question.Text, vector, LocomoRecall.Deep, ct));
             }
         }
 
@@ -45,6 +41,13 @@ internal static class LocomoQuality
         dense.Print("dense alone");
         ours.Print("ours");
         return ours.Judge(words);
+    }
+
+    /// <summary>As a search for that many does it.</summary>
+    private static async Task<IEnumerable<Guid>> RankAsync(InProcessIndex index, string question, float[] vector, int topK, CancellationToken ct)
+    {
+        var hits = await SearchAsync(index, new IndexQuery { Text = question, Vector = vector, Limit = MemorySearch.CandidatesFor(topK), WithNeighbours = true }, ct);
+        return ConversationRanker.Rank(question, [.. hits.Select(RankCandidate.From)], RankWeights.Hashing).Select(each => each.Candidate.Id);
     }
 
     private static Task<IReadOnlyList<IndexHit>> SearchAsync(InProcessIndex index, IndexQuery query, CancellationToken ct) =>

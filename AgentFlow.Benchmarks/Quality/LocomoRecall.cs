@@ -15,10 +15,18 @@ internal sealed class LocomoRecall
     internal void Add(LocomoQuestion question, IEnumerable<Guid> ranked)
     {
         var ids = ranked.Take(Deep).ToList();
+        Add(question, ids, ids);
+    }
+
+    /// <param name="top">Found by a search for <see cref="Top"/>, best first.</param>
+    /// <param name="deep">Found by one for <see cref="Deep"/>.</param>
+    internal void Add(LocomoQuestion question, IEnumerable<Guid> top, IEnumerable<Guid> deep)
+    {
+        var (first, all) = (top.Take(Top).ToList(), deep.Take(Deep).ToList());
         foreach (var category in (int[])[0, question.Category])
         {
-            _top[category] += ids.Take(Top).Count(question.Gold.Contains) / (double)question.Gold.Count;
-            _deep[category] += ids.Count(question.Gold.Contains) / (double)question.Gold.Count;
+            _top[category] += first.Count(question.Gold.Contains) / (double)question.Gold.Count;
+            _deep[category] += all.Count(question.Gold.Contains) / (double)question.Gold.Count;
             _questions[category]++;
         }
     }

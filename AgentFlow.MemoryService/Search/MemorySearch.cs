@@ -53,9 +53,6 @@ internal sealed class MemorySearch(
     VectorIndex index, IndexedWrites writes, MemoryTruth truth, CandidateRows rows, EntityCandidates entities, MemoryEmbedding embedding, EmbeddingSpace space,
     MemoryDecay decay, TimeProvider time, IMemoryReranker? reranker = null)
 {
-    /// <summary>Both ways contribute at least this many candidates, so that neighbours and sessions have something to lend from.</summary>
-    private const int MinCandidates = 200;
-
     private const int MaxCandidates = 1_000;
 
     /// <summary>The index is asked again while it turns out to be behind; each time it was told before, so only changes made meanwhile are left.</summary>
@@ -76,7 +73,7 @@ internal sealed class MemorySearch(
             Vector = vectors?[0],
             Text = query.Text,
             Filter = FilterExpression.AllOf(query.Filter, SearchValidity.Of(query, now)),
-            Limit = Math.Clamp(query.TopK * 2, MinCandidates, MaxCandidates),
+            Limit = CandidatesFor(query.TopK),
             WithNeighbours = true,
         };
         var candidates = await CandidatesAsync(ownerId, query, indexQuery, await named, degraded, now, ct);
@@ -145,6 +142,13 @@ internal sealed class MemorySearch(
 
         return decay.Apply(found, now);
     }
+
+    /// <summary>
+    /// What each of the two ways contributes: so many that neighbours and sessions have something to lend from. Of conversations, the first 10 found
+    /// with 100 are those found with 200, and the first 50 need 200.
+    /// </summary>
+    /// <param name="topK">Memories that are asked for, 1 to 1,000.</param>
+    internal static int CandidatesFor(int topK) => Math.Min(MaxCandidates, Math.Max(Math.Clamp(topK * 4, 100, 200), topK * 2));
 
     /// <summary>Some more than asked for: the join may drop a few, and decay may change their order.</summary>
     private static int Ahead(MemoryQuery query) => query.TopK + Math.Max(10, query.TopK / 2);

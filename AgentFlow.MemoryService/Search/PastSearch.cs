@@ -16,8 +16,6 @@ internal sealed class PastSearch(MemoryReader reader, MemoryEmbedding embedding,
     /// <summary>Memories that are looked at, the newest of those that the filter leaves.</summary>
     private const int MaxLoaded = 10_000;
 
-    private const int Candidates = 200;
-
     internal async Task<MemoryFindings> FindAsync(Guid ownerId, MemoryQuery query, DateTimeOffset knownAt, CancellationToken ct)
     {
         var listing = new MemoryListing { Filter = query.Filter, KnownAt = knownAt, AsOf = query.AsOf, Expired = query.Expired, Limit = MaxLoaded };
@@ -30,7 +28,7 @@ internal sealed class PastSearch(MemoryReader reader, MemoryEmbedding embedding,
         var points = rows.Values.Select((row, i) => MemoryTruth.ToPoint(row, vectors is null ? ReadOnlyMemory<float>.Empty : vectors[i + 1])).ToList();
         var index = VectorIndex.InProcess(new Past(points), space, new InProcessIndexOptions());
         var answer = await index.For(ownerId).SearchAsync(
-            new IndexQuery { Text = query.Text, Vector = vectors?[0], Limit = Math.Clamp(query.TopK * 2, Candidates, 1_000), WithNeighbours = true }, ct);
+            new IndexQuery { Text = query.Text, Vector = vectors?[0], Limit = MemorySearch.CandidatesFor(query.TopK), WithNeighbours = true }, ct);
         var ranked = ConversationRanker.Rank(query.Text, [.. answer.Hits.Select(RankCandidate.From)], RankWeights.For(space));
         return new MemoryFindings(
             [.. ranked.Where(one => one.Score >= query.Threshold).Take(query.TopK).Select(one => new FoundMemory(rows[one.Candidate.Id], one.Score, one.Parts))],
