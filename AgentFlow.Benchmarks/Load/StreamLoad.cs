@@ -35,7 +35,7 @@ internal static class StreamLoad
         if (options.Length == 0 || options.Contains("fast"))
             await FastAsync(provider, api, client, direct, database, figures, ct);
         if (options.Length == 0 || options.Contains("slow"))
-            await SlowAsync(provider, api, client, direct, database, figures, ct);
+            await SlowAsync(provider, api, postgres, client, direct, database, isWarm: options.Length == 0 || options.Contains("fast"), figures, ct);
         if (options.Length == 0 || options.Contains("cancel"))
             await CancelAsync(provider, client, figures, ct);
         if (options.Contains("leak"))
@@ -106,17 +106,30 @@ internal static class StreamLoad
     }
 
     private static async Task SlowAsync(
-        ScriptedProvider provider, ApiProcess api, HttpClient client, HttpClient direct, string database, Figures figures, CancellationToken ct)
+        ScriptedProvider provider, ApiProcess api, PrivatePostgres postgres, HttpClient client, HttpClient direct, string database, bool isWarm, Figures figures, CancellationToken ct)
     {
+        if (!isWarm)
+        {
+            provider.Respond = _ => Script.Say(Words);
+            await MeasureAsync(() => ChatAsync(client, ct), 6_000, 32);
+            await QuietAsync(database, ct);
+        }
+
         provider.Respond = _ => Script.Say(TimeSpan.FromMilliseconds(200), TimeSpan.FromMilliseconds(100), Words);
-        await ArriveAsync(() => ChatAsync(client, ct), 100, ct);
-        var (alone, _) = await ArriveAsync(() => DirectAsync(direct, ct), Slow, ct);
-        var watching = WatchAsync(database, ct);
-        var (through, errors) = await ArriveAsync(() => ChatAsync(client, ct), Slow, ct);
+        var slow = new SlowStreams(ct);
+        await slow.ArriveAsync(() => SendAsync(client, ct), 100, "event: message.delta", "event: run.completed");
+        var alone = await slow.ArriveAsync(() => SendDirectAsync(direct, ct), Slow, "\"content\":", "data: [DONE]");
+        SlowStreams.Report("direct", alone, figures);
+        var (api0, postgres0, own0) = (api.ProcessorTime(), postgres.CpuTime(), SlowStreams.OwnTime());
+        var watching = slow.WatchAsync(database);
+        var through = await slow.ArriveAsync(() => SendAsync(client, ct), Slow, "event: message.delta", "event: run.completed");
         var (commits, connections) = await watching;
-        figures.Report("1,000 slow streams: errors", errors, "", atMost: 0);
-        figures.Report("1,000 slow streams, direct, p95", Figures.Percentile(alone, 95), "ms");
-        figures.Report("1,000 slow streams, added by the API, p95", Figures.Percentile(through, 95) - Figures.Percentile(alone, 95), "ms", atMost: 100);
+        figures.Report("1,000 slow streams: errors", Slow - through.Count, "", atMost: 0);
+        SlowStreams.Report("through the API", through, figures);
+        figures.Report("1,000 slow streams, added by the API, p95", Figures.Percentile(through.Select(each => each.End), 95) - Figures.Percentile(alone.Select(each => each.End), 95), "ms", atMost: 100);
+        figures.Report("1,000 slow streams: processor time of the API", (api.ProcessorTime() - api0).TotalSeconds, "s");
+        figures.Report("1,000 slow streams: processor time of Postgres", (postgres.CpuTime() - postgres0).TotalSeconds, "s");
+        figures.Report("1,000 slow streams: of client, provider and memory service", (SlowStreams.OwnTime() - own0).TotalSeconds, "s");
         figures.Report("1,000 slow streams: memory of the API", api.ResidentBytes() / 1e6, "MB RSS", atMost: 350);
         figures.Report("1,000 slow streams: commits for their deltas", commits, "1/s", atMost: 20);
         figures.Report("1,000 slow streams: connections to Postgres", connections, "", atMost: 17);
@@ -168,50 +181,6 @@ internal static class StreamLoad
         return (times, count / Stopwatch.GetElapsedTime(started).TotalSeconds);
     }
 
-    /// <summary>All within two seconds, evenly.</summary>
-    private static async Task<(List<double> Times, int Errors)> ArriveAsync(Func<Task> stream, int count, CancellationToken ct)
-    {
-        var times = new List<double>();
-        var errors = 0;
-        await Task.WhenAll(Enumerable.Range(0, count).Select(async i =>
-        {
-            await Task.Delay(TimeSpan.FromMilliseconds(2_000.0 * i / count), ct);
-            var begun = Stopwatch.GetTimestamp();
-            try
-            {
-                await stream();
-                lock (times)
-                    times.Add(Stopwatch.GetElapsedTime(begun).TotalMilliseconds);
-            }
-            catch (Exception error) when (error is HttpRequestException or IOException or InvalidOperationException)
-            {
-                Interlocked.Increment(ref errors);
-            }
-        }));
-        return (times, errors);
-    }
-
-    /// <summary>Commits a second between the last arrival and the first end, and the connections then.</summary>
-    private static async Task<(double CommitsPerSecond, long Connections)> WatchAsync(string database, CancellationToken ct)
-    {
-        await using var connection = new NpgsqlConnection(database);
-        await connection.OpenAsync(ct);
-        await Task.Delay(TimeSpan.FromSeconds(2.3), ct);
-        var before = await CommitsAsync(connection, ct);
-        var started = Stopwatch.GetTimestamp();
-        await Task.Delay(TimeSpan.FromSeconds(2.5), ct);
-        var after = await CommitsAsync(connection, ct);
-        await using var count = new NpgsqlCommand("select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()", connection);
-        return ((after - before) / Stopwatch.GetElapsedTime(started).TotalSeconds, (long)(await count.ExecuteScalarAsync(ct))!);
-    }
-
-    /// <summary>Transactions that wrote: each delta batch takes one transaction id.</summary>
-    private static async Task<long> CommitsAsync(NpgsqlConnection connection, CancellationToken ct)
-    {
-        await using var command = new NpgsqlCommand("select pg_snapshot_xmax(pg_current_snapshot())::text::bigint", connection);
-        return (long)(await command.ExecuteScalarAsync(ct))!;
-    }
-
     private static Task<HttpResponseMessage> SendAsync(HttpClient client, CancellationToken ct) => client.SendAsync(
         new HttpRequestMessage(HttpMethod.Post, "/api/chat") { Content = JsonContent.Create(new ChatRequest { Message = "Say fifty words." }, options: ContractJson.Options) },
         HttpCompletionOption.ResponseHeadersRead,
@@ -225,9 +194,17 @@ internal static class StreamLoad
             throw new InvalidOperationException(Encoding.UTF8.GetString(body));
     }
 
+    private static Task<HttpResponseMessage> SendDirectAsync(HttpClient client, CancellationToken ct) => client.SendAsync(
+        new HttpRequestMessage(HttpMethod.Post, "chat/completions")
+        {
+            Content = JsonContent.Create(new { model = "scripted", stream = true, messages = new[] { new { role = "user", content = "Say fifty words." } } }),
+        },
+        HttpCompletionOption.ResponseHeadersRead,
+        ct);
+
     private static async Task DirectAsync(HttpClient client, CancellationToken ct)
     {
-        using var response = await client.PostAsJsonAsync("chat/completions", new { model = "scripted", stream = true, messages = new[] { new { role = "user", content = "Say fifty words." } } }, ct);
+        using var response = await SendDirectAsync(client, ct);
         await response.EnsureSuccessStatusCode().Content.ReadAsByteArrayAsync(ct);
     }
 }
