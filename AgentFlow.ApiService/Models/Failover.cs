@@ -120,6 +120,7 @@ internal sealed partial class Failover(IReadOnlyList<ProviderRoute> routes, Time
         }
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private static async ValueTask<bool> MoveNextAsync(ProviderRoute route, IAsyncEnumerator<ChatResponseUpdate> updates)
     {
         try

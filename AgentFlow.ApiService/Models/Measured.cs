@@ -38,6 +38,7 @@ internal sealed class Measured(IChatClient inner, string provider, string model,
         call.Completed();
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private static async ValueTask<bool> MoveNextAsync(IAsyncEnumerator<ChatResponseUpdate> updates, Call call)
     {
         try

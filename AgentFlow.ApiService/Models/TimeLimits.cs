@@ -31,6 +31,7 @@ internal sealed class TimeLimits(IChatClient inner, ProviderOptions provider, Ti
         }
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<bool> MoveNextAsync(IAsyncEnumerator<ChatResponseUpdate> updates, bool started, CancellationToken total, CancellationToken caller)
     {
         try

@@ -37,6 +37,9 @@ internal sealed partial class RunLog(
     private readonly Channel<PendingEvent> _pending = Channel.CreateBounded<PendingEvent>(
         new BoundedChannelOptions(options.Value.MaxPendingEvents) { SingleReader = true });
 
+    /// <summary>The writer's own, kept for its room.</summary>
+    private readonly Dictionary<RunHandle, RunBatch> _byRun = [];
+
     private TaskCompletionSource _somebodyWaits = NewSignal();
     private volatile bool _isFailing;
     private long _commits;
@@ -137,19 +140,20 @@ internal sealed partial class RunLog(
 
     private List<RunBatch> Group(List<PendingEvent> taken)
     {
-        var byRun = new Dictionary<RunHandle, RunBatch>();
         foreach (var pending in taken)
         {
             if (pending.Start is { IsGivenUp: true } late)
                 LoseStart(pending.Run, late, new TimeoutException());
             if (pending.Run.Ended.IsCompleted)
                 continue;
-            if (!byRun.TryGetValue(pending.Run, out var batch))
-                byRun.Add(pending.Run, batch = new(pending.Run));
+            if (!_byRun.TryGetValue(pending.Run, out var batch))
+                _byRun.Add(pending.Run, batch = new(pending.Run));
             batch.Add(pending);
         }
 
-        return [.. byRun.Values];
+        var batches = _byRun.Values.ToList();
+        _byRun.Clear();
+        return batches;
     }
 
     private async Task WriteAsync(List<RunBatch> batches, CancellationToken ct)
@@ -217,7 +221,7 @@ internal sealed partial class RunLog(
         try
         {
             batch.Seal(at);
-            return batch.Stored.Count > 0;
+            return batch.Stored.Length > 0;
         }
 #pragma warning disable CA1031 // The worker loop's edge: an event that can not be written ends its own run, not everybody's.
         catch (Exception error)
@@ -287,7 +291,7 @@ internal sealed partial class RunLog(
     private void Publish(RunBatch batch)
     {
         batch.Start?.Succeed();
-        Interlocked.Add(ref _events, batch.Stored.Count);
+        Interlocked.Add(ref _events, batch.Stored.Length);
         batch.Run.LastSeq = batch.Stored[^1].Seq;
         batch.Run.Tail.Publish(batch.Stored);
         if (batch.Terminal is { } terminal)

@@ -19,8 +19,9 @@ internal sealed class RunBatch(RunHandle run)
     /// <summary>UTF-16 characters of one joined delta, so that no event grows without bound.</summary>
     private const int MaxDeltaLength = 4096;
 
-    private readonly List<RunEvent> _events = [];
-    private readonly StringBuilder _delta = new();
+    private readonly List<RunEvent> _events = new(capacity: 1);
+    private MessageDelta? _delta;
+    private StringBuilder? _joined;
 
     public RunHandle Run => run;
 
@@ -32,7 +33,7 @@ internal sealed class RunBatch(RunHandle run)
     public RunEvent? Terminal { get; private set; }
 
     /// <summary>Numbered and serialized; filled by <see cref="Seal"/>.</summary>
-    public List<StoredEvent> Stored { get; } = [];
+    public StoredEvent[] Stored { get; private set; } = [];
 
     /// <summary>True when what follows from these events may not be forgotten in a power cut.</summary>
     public bool NeedsDisk { get; private set; }
@@ -41,9 +42,7 @@ internal sealed class RunBatch(RunHandle run)
     {
         if (pending.Event is MessageDelta delta)
         {
-            if (_delta.Length + delta.Text.Length > MaxDeltaLength)
-                CloseDelta();
-            _delta.Append(delta.Text);
+            Join(delta);
             return;
         }
 
@@ -59,22 +58,42 @@ internal sealed class RunBatch(RunHandle run)
     public void Seal(DateTimeOffset at)
     {
         CloseDelta();
-        var seq = run.LastSeq;
-        foreach (var evt in _events)
+        Stored = new StoredEvent[_events.Count];
+        for (var i = 0; i < Stored.Length; i++)
         {
-            var numbered = evt with { RunId = run.RunId, Seq = ++seq, At = at };
-            Stored.Add(StoredEvent.From(numbered));
+            var (evt, seq) = (_events[i], run.LastSeq + i + 1);
+            if (evt is MessageDelta delta)
+            {
+                Stored[i] = StoredEvent.FromDelta(run.RunId, seq, at, delta.Text);
+                continue;
+            }
+
+            var numbered = evt with { RunId = run.RunId, Seq = seq, At = at };
+            Stored[i] = StoredEvent.From(numbered);
             if (ReferenceEquals(evt, Terminal))
                 Terminal = numbered;
         }
     }
 
+    /// <summary>Most often it is the only one, and stays as it is.</summary>
+    private void Join(MessageDelta delta)
+    {
+        if (delta.Text.Length == 0)
+            return;
+        if ((_joined?.Length ?? _delta?.Text.Length ?? 0) + delta.Text.Length > MaxDeltaLength)
+            CloseDelta();
+        if (_delta is null)
+            _delta = delta;
+        else
+            (_joined ??= new(_delta.Text)).Append(delta.Text);
+    }
+
     private void CloseDelta()
     {
-        if (_delta.Length == 0)
+        if (_delta is null)
             return;
-        _events.Add(new MessageDelta { Text = _delta.ToString() });
-        _delta.Clear();
+        _events.Add(_joined is null ? _delta : new MessageDelta { Text = _joined.ToString() });
+        (_delta, _joined) = (null, null);
     }
 }
 
@@ -143,7 +162,7 @@ internal static class RunLogSql
             {
                 if (hasRequirements)
                     await reader.NextResultAsync(token);
-                return await ReadAcceptedAsync(reader, token);
+                return await ReadAcceptedAsync(reader, batches.Count, token);
             },
             ct);
     }
@@ -159,9 +178,9 @@ internal static class RunLogSql
         return rows.Where(row => row.IsOurs).ToDictionary(row => row.Id, row => row.LastSeq);
     }
 
-    private static async Task<HashSet<Guid>> ReadAcceptedAsync(NpgsqlDataReader reader, CancellationToken ct)
+    private static async Task<HashSet<Guid>> ReadAcceptedAsync(NpgsqlDataReader reader, int runs, CancellationToken ct)
     {
-        var accepted = new HashSet<Guid>();
+        var accepted = new HashSet<Guid>(runs);
         while (await reader.ReadAsync(ct))
             accepted.Add(reader.GetGuid(0));
         return accepted;
@@ -179,7 +198,7 @@ internal static class RunLogSql
 
     private static object[] EventParameters(IReadOnlyList<RunBatch> batches)
     {
-        var count = batches.Sum(b => b.Stored.Count);
+        var count = batches.Sum(b => b.Stored.Length);
         var (ids, seqs, fences) = (new Guid[count], new long[count], new int[count]);
         var (types, data) = (new string[count], new ReadOnlyMemory<byte>[count]);
         var i = 0;

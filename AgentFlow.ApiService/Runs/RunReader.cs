@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using AgentFlow.Contracts;
 
 namespace AgentFlow.ApiService.Runs;
@@ -11,6 +12,8 @@ internal sealed class RunReader(OwnerId owner, RunId runId, long after, LocalRun
     private const int PageSize = 500;
     private RunHandle? _run;
     private RunTail? _followed;
+    private RunTail? _heard;
+    private RunWaiter? _waiter;
 
     /// <summary>The newest event that was read.</summary>
     public long Position { get; private set; } = after;
@@ -31,13 +34,15 @@ internal sealed class RunReader(OwnerId owner, RunId runId, long after, LocalRun
     }
 
     /// <summary>Adds the next events, at least one, unless nothing came within <paramref name="patience"/> or the log is at its end.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public async ValueTask ReadAsync(List<StoredEvent> into, TimeSpan patience, CancellationToken ct)
     {
         var started = time.GetTimestamp();
         var before = into.Count;
         while (!IsAtEnd)
         {
-            if (!Tail().TryRead(Position, into, out var changed))
+            var tail = Tail();
+            if (!tail.TryRead(Position, into, out var version))
                 into.AddRange(await store.ReadEventsAsync(owner, runId, Position, PageSize, ct));
             if (into.Count > before)
             {
@@ -53,26 +58,16 @@ internal sealed class RunReader(OwnerId owner, RunId runId, long after, LocalRun
                 return;
             }
 
-            if (!await WaitAsync(changed, patience - time.GetElapsedTime(started), ct))
+            var rest = patience - time.GetElapsedTime(started);
+            var waiter = _waiter ??= new(time);
+            if (!tail.Listen(version, waiter, rest > TimeSpan.Zero ? rest : TimeSpan.Zero))
+                continue;
+            _heard = tail;
+            if (!await waiter.WaitAsync(ct))
             {
                 await CheckAsync(ct);
                 return;
             }
-        }
-    }
-
-    private async Task<bool> WaitAsync(Task changed, TimeSpan left, CancellationToken ct)
-    {
-        if (left <= TimeSpan.Zero)
-            return false;
-        try
-        {
-            await changed.WaitAsync(left, time, ct);
-            return true;
-        }
-        catch (TimeoutException)
-        {
-            return false;
         }
     }
 
@@ -85,6 +80,12 @@ internal sealed class RunReader(OwnerId owner, RunId runId, long after, LocalRun
 
     public void Dispose()
     {
+        if (_waiter is not null)
+        {
+            _heard?.Forget(_waiter);
+            _waiter.Dispose();
+        }
+
         if (_followed is not null)
             remote.Release(runId);
     }

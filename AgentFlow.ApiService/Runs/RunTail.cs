@@ -12,7 +12,8 @@ internal sealed class RunTail(long committed = 0)
 
     private readonly Lock _gate = new();
     private readonly Queue<StoredEvent> _events = new();
-    private TaskCompletionSource _changed = NewSignal();
+    private readonly List<RunWaiter> _waiting = new(capacity: 1);
+    private long _version;
     private long _firstSeq = committed + 1;
     private long _lastSeq = committed;
 
@@ -20,9 +21,8 @@ internal sealed class RunTail(long committed = 0)
     public long LastSeq => Interlocked.Read(ref _lastSeq);
 
     /// <summary>Makes committed events visible, in order and without a gap, and wakes the readers.</summary>
-    public void Publish(IReadOnlyList<StoredEvent> events)
+    public void Publish(ReadOnlySpan<StoredEvent> events)
     {
-        TaskCompletionSource changed;
         lock (_gate)
         {
             foreach (var evt in events)
@@ -38,35 +38,26 @@ internal sealed class RunTail(long committed = 0)
             }
 
             _lastSeq = events[^1].Seq;
-            changed = _changed;
-            _changed = NewSignal();
+            Tell();
         }
-
-        changed.SetResult();
     }
 
     /// <summary>Wakes the readers without news: the run is no longer followed here.</summary>
     public void Pulse()
     {
-        TaskCompletionSource changed;
         lock (_gate)
-        {
-            changed = _changed;
-            _changed = NewSignal();
-        }
-
-        changed.SetResult();
+            Tell();
     }
 
     /// <summary>
     /// Copies what follows <paramref name="after"/>. False when the tail no longer reaches back that
-    /// far: read the log. Nothing copied and true: nothing is new, await <paramref name="changed"/>.
+    /// far: read the log. Nothing copied and true: nothing is new, <see cref="Listen"/> with this <paramref name="version"/>.
     /// </summary>
-    public bool TryRead(long after, List<StoredEvent> into, out Task changed)
+    public bool TryRead(long after, List<StoredEvent> into, out long version)
     {
         lock (_gate)
         {
-            changed = _changed.Task;
+            version = _version;
             if (after >= _lastSeq)
                 return true;
             if (after + 1 < _firstSeq)
@@ -81,5 +72,34 @@ internal sealed class RunTail(long committed = 0)
         }
     }
 
-    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+    /// <summary>Begins a wait that the next news end.</summary>
+    /// <returns>False when there are news since that version: read again.</returns>
+    public bool Listen(long version, RunWaiter waiter, TimeSpan limit)
+    {
+        lock (_gate)
+        {
+            if (version != _version)
+                return false;
+            waiter.Begin(limit);
+            if (!_waiting.Contains(waiter))
+                _waiting.Add(waiter);
+            return true;
+        }
+    }
+
+    /// <summary>The reader has left.</summary>
+    public void Forget(RunWaiter waiter)
+    {
+        lock (_gate)
+            _waiting.Remove(waiter);
+    }
+
+    /// <summary>Within the gate: a waiter goes on elsewhere, not here.</summary>
+    private void Tell()
+    {
+        _version++;
+        foreach (var waiter in _waiting)
+            waiter.Tell();
+        _waiting.Clear();
+    }
 }

@@ -23,7 +23,7 @@ internal static class EventStream
     public static async IAsyncEnumerable<ReadOnlyMemory<byte>> ReadDataAsync(
         Stream stream, int maxLineBytes, long maxStreamBytes, [EnumeratorCancellation] CancellationToken ct)
     {
-        var buffer = ArrayPool<byte>.Shared.Rent(16 * 1024);
+        var buffer = ArrayPool<byte>.Shared.Rent(4 * 1024);
         try
         {
             var held = 0;

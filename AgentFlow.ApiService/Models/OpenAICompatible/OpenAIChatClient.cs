@@ -96,6 +96,7 @@ internal sealed class OpenAIChatClient(HttpClient http, ProviderOptions provider
         }
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<bool> MoveNextAsync(IAsyncEnumerator<ReadOnlyMemory<byte>> events)
     {
         try
