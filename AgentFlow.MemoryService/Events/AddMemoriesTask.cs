@@ -41,7 +41,7 @@ internal sealed class AddMemoriesTask(MemoryIngestion ingestion, Mem0Memories? a
         }
         catch (ProblemException problem) when (problem.Status is >= 400 and < 500 || problem.Code is Mem0Memories.Pending)
         {
-            throw new TaskFailedException($"{problem.Code}: {problem.Message}");
+            throw new TaskFailedException(problem.Message);
         }
     }
 }

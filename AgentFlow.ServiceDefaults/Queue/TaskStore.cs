@@ -51,7 +51,8 @@ internal sealed class TaskStore(Database database, Notifications notifications)
         """
         update tasks set
             status = case when cancel_requested then 'cancelled' when attempts >= max_attempts then 'dead' else 'queued' end,
-            error = case when attempts >= max_attempts then 'The worker died in each of ' || attempts || ' attempts.' else 'The worker died in attempt ' || attempts || '.' end,
+            error = case when attempts >= max_attempts then 'The process that worked on it ended unexpectedly in each of ' || attempts || ' attempts.'
+                else 'The process that worked on it ended unexpectedly (attempt ' || attempts || ').' end,
             ended_at = case when cancel_requested or attempts >= max_attempts then now() end,
             run_at = now(), lease_until = null, fence = fence + 1
         where id in (select id from tasks where status = 'running' and lease_until < now() limit 100 for update skip locked)

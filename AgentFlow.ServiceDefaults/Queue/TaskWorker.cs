@@ -168,11 +168,14 @@ internal sealed partial class TaskWorker(
     private Task FailedAsync(ClaimedTask claim, Exception error)
     {
         LogFailed(error, claim.Kind, claim.Id, claim.Attempt, claim.MaxAttempts);
-        var reason = $"{error.GetType().Name} in attempt {claim.Attempt} of {claim.MaxAttempts}; the log has the details under trace {Activity.Current?.TraceId.ToHexString() ?? "none"}.";
         return claim.Attempt >= claim.MaxAttempts
-            ? EndAsync(claim, "dead", null, reason)
+            ? EndAsync(claim, "dead", null, TaskReasons.AfterLast(error, claim.Attempt, claim.MaxAttempts))
             : TryAsync(token => store.ReleaseAsync(
-                claim, RetryDelay.After(options.Value.RetryDelay, claim.Attempt, Random.Shared.NextDouble()), reason, countAttempt: true, token));
+                claim,
+                RetryDelay.After(options.Value.RetryDelay, claim.Attempt, Random.Shared.NextDouble()),
+                TaskReasons.BeforeNext(error, claim.Attempt + 1, claim.MaxAttempts),
+                countAttempt: true,
+                token));
     }
 
     private Task EndAsync(ClaimedTask claim, string status, JsonElement? result, string? error) => TryAsync(async token =>

@@ -82,7 +82,7 @@ public sealed class TaskWorkerTests
         var id = await queue.EnqueueAsync(new QueuedTask(owner, Scripted.Name, NoInput) { MaxAttempts = 3 }, ct);
 
         var dead = await EndedAsync(queue, owner, id, ct);
-        Assert.Equal(("dead", 3), (dead.Status, dead.Attempts));
+        Assert.Equal(("dead", 3, "Something went wrong on our side. It was given up after attempt 3 of 3."), (dead.Status, dead.Attempts, dead.Error));
         Assert.Equal([1, 2, 3], handler.Attempts);
         Assert.True(await queue.ReplayAsync(owner, id, ct));
         Assert.Equal("dead", (await EndedAsync(queue, owner, id, ct)).Status);

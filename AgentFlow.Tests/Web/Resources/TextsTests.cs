@@ -65,7 +65,7 @@ public sealed partial class TextsTests
 
     /// <summary>Sentences begin with what failed; in the sources of what fails, so that a new one can not be forgotten.</summary>
     [Fact]
-    public void Every_reason_of_a_failed_document_has_a_text()
+    public void Every_reason_of_a_failed_document_or_task_has_a_text()
     {
         using var services = new ServiceCollection().AddLogging().AddLocalization().BuildServiceProvider();
         var texts = services.GetRequiredService<IStringLocalizer<Texts>>();
@@ -74,7 +74,9 @@ public sealed partial class TextsTests
 
         var said = Directory.EnumerateFiles(Path.Combine(RunningAgentFlow.Solution, "AgentFlow.ApiService", "Documents"), "*.cs", SearchOption.AllDirectories)
             .SelectMany(file => Reasons().Matches(File.ReadAllText(file)).Select(reason => reason.Groups[1].Value)).Select(Template).ToHashSet(StringComparer.Ordinal);
+        said.UnionWith(ReasonsOfTasks().Matches(File.ReadAllText(Path.Combine(RunningAgentFlow.Solution, "AgentFlow.ServiceDefaults", "Queue", "TaskReasons.cs"))).Select(reason => Template(reason.Groups[1].Value)));
 
+        Assert.Contains("{0} It is tried again (attempt {1} of {2}).", said);
         Assert.True(said.Count > 25, $"{said.Count}");
         Assert.Empty(said.Except(known, StringComparer.Ordinal));
         Assert.All(known, name => Assert.Equal(name.Replace("{0}", "1,000", StringComparison.Ordinal), texts.Reason(name.Replace("{0}", "1,000", StringComparison.Ordinal))));
@@ -141,6 +143,9 @@ public sealed partial class TextsTests
 
     [GeneratedRegex("""["']((?:It|Its|One of its|PDF files) [^"'\r\n]*[.)])["']""")]
     private static partial Regex Reasons();
+
+    [GeneratedRegex("""=> \$?"([A-Z{][^"\r\n]*[.)])["]""")]
+    private static partial Regex ReasonsOfTasks();
 
     [GeneratedRegex(@"\{[^{}]*\}")]
     private static partial Regex Hole();
