@@ -24,7 +24,7 @@ public sealed class DbScope
         CreateBatch().Add(sql, parameters).ExecuteAsync(ct);
 
     public Task<List<T>> QueryAsync<T>(string sql, object?[] parameters, Func<NpgsqlDataReader, T> read, CancellationToken ct) =>
-        CreateBatch().Add(sql, parameters).ReadAsync((reader, token) => Rows.ReadAllAsync(reader, read, token), ct);
+        CreateBatch().Add(sql, parameters).ReadAllAsync(read, ct);
 
     /// <returns>The first row, or the type's default when there is none.</returns>
     public Task<T?> QuerySingleAsync<T>(string sql, object?[] parameters, Func<NpgsqlDataReader, T> read, CancellationToken ct) =>

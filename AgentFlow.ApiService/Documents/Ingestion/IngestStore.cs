@@ -117,12 +117,17 @@ internal sealed class IngestStore(Database database)
         on conflict (entity_id) do update set version = excluded.version, op = excluded.op, attempts = 0, not_before = excluded.not_before
         """;
 
-    /// <summary>From the passage where the last page ended: the ones before it would be looked at again for each page.</summary>
-    private const string Unindexed = """
-        select c.id, c.index_version, c.ordinal from index_outbox o join chunks c on c.id = o.entity_id
+    /// <summary>
+    /// From the passage where the last page ended: the ones before it would be looked at again for each page. One look by key for each passage (as in
+    /// <see cref="DocumentSearch.ReadHits"/>): planned while nothing waited for the index, a join reads the whole outbox for each.
+    /// </summary>
+    internal const string Unindexed = """
+        select c.id, c.index_version, c.ordinal from chunks c
+        cross join lateral (select from index_outbox where entity_id >= c.id and entity_id <= c.id order by entity_id limit 1) o
         where c.document_id = $1 and c.document_version = $2 and c.ordinal > $4 and c.deleted_at is null
         order by c.ordinal limit $3
         """;
+
 
     /// <summary>Tells the other processes in the same transaction: they may hold the owner where this one does not.</summary>
     private static readonly string AllIndexed = $"""
@@ -161,7 +166,7 @@ internal sealed class IngestStore(Database database)
         database.ForOwner(job.OwnerId).CreateBatch().AllowFor(WholeDocument).Add(Reset, [job.DocumentId, job.Version]).ExecuteAsync(ct);
 
     public async Task<HashSet<string>> KnownEmbeddingsAsync(Guid ownerId, EmbeddingSpace space, byte[][] hashes, CancellationToken ct) =>
-        [.. await database.ForOwner(ownerId).QueryAsync(KnownEmbeddings, [ownerId, space.Model, hashes], reader => Convert.ToHexString((byte[])reader[0]), ct)];
+        [.. await database.ForOwner(ownerId).CreateBatch().ByIndex().Add(KnownEmbeddings, [ownerId, space.Model, hashes]).ReadAllAsync(reader => Convert.ToHexString((byte[])reader[0]), ct)];
 
     /// <returns>False: the document went away.</returns>
     public async Task<bool> SetStatusAsync(IngestJob job, string status, double progress, CancellationToken ct) =>
@@ -204,8 +209,8 @@ internal sealed class IngestStore(Database database)
     /// <summary>The next live passages of this version whose index entry is behind.</summary>
     /// <param name="after">Ordinal of the last one seen; -1 to begin.</param>
     public Task<List<UnindexedChunk>> UnindexedAsync(IngestJob job, int after, int limit, CancellationToken ct) =>
-        database.ForOwner(job.OwnerId).QueryAsync(
-            Unindexed, [job.DocumentId, job.Version, limit, after], reader => new UnindexedChunk(reader.GetGuid(0), reader.GetInt64(1), reader.GetInt32(2)), ct);
+        database.ForOwner(job.OwnerId).CreateBatch().ByKey().Add(Unindexed, [job.DocumentId, job.Version, limit, after]).ReadAllAsync(
+            reader => new UnindexedChunk(reader.GetGuid(0), reader.GetInt64(1), reader.GetInt32(2)), ct);
 
     public Task IndexedAsync(IngestJob job, IReadOnlyList<UnindexedChunk> done, CancellationToken ct) =>
         database.ForOwner(job.OwnerId).CreateBatch().ByIndex().Add(OutboxWorker.DoneSql, [done.Select(each => each.Id).ToArray(), done.Select(each => each.Version).ToArray()]).ExecuteAsync(ct);

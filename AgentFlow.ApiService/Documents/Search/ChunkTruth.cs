@@ -35,12 +35,15 @@ internal sealed class ChunkTruth(Database database, EmbeddingSpace space) : IInd
 
     private const string FetchPoints = "fetch 1000 from points";
 
-    private const string Read = $"""
+    /// <summary>One look by key for each row, as in <see cref="DocumentSearch.ReadHits"/>.</summary>
+    internal const string Read = $"""
         select {PointColumns}, c.deleted_at is null and d.id is not null
-        from chunks c
-        left join documents d on d.id = c.document_id and d.live_version = c.document_version
-        left join chunk_embeddings e on e.owner_id = c.owner_id and e.model = $2 and e.content_hash = c.content_hash
-        where c.id = any ($1) and (c.deleted_at is not null or d.id is not null)
+        from unnest($1) as wanted (id)
+        cross join lateral (select * from chunks where id >= wanted.id and id <= wanted.id order by id limit 1) c
+        left join lateral (
+            select * from documents where id >= c.document_id and id <= c.document_id and live_version = c.document_version order by id limit 1) d on true
+        left join lateral (select vector from chunk_embeddings where owner_id = c.owner_id and model = $2 and content_hash = c.content_hash limit 1) e on true
+        where c.deleted_at is not null or d.id is not null
         """;
 
     private const string Page = """
@@ -85,7 +88,7 @@ internal sealed class ChunkTruth(Database database, EmbeddingSpace space) : IInd
             Fields = document.Fields,
         };
 
-    public Task<IReadOnlyList<TruthPoint>> ReadAsync(IReadOnlyList<Guid> ids, CancellationToken ct) => ReadListAsync([.. ids], ct);
+    public Task<IReadOnlyList<TruthPoint>> ReadAsync(IReadOnlyList<Guid> ids, CancellationToken ct) => ReadListAsync([.. ids.Distinct()], ct);
 
     public async Task<IReadOnlyList<IndexEntry>> PageAsync(Guid? after, int limit, TimeSpan settledFor, CancellationToken ct) =>
         await database.AsWorker().QueryAsync(
@@ -94,9 +97,7 @@ internal sealed class ChunkTruth(Database database, EmbeddingSpace space) : IInd
     private async Task<IReadOnlyList<TruthPoint>> ReadListAsync(Guid[] ids, CancellationToken ct)
     {
         var documents = new Dictionary<Guid, Told>();
-        return await database.AsWorker().QueryAsync(
-            Read,
-            [ids, space.Model],
+        return await database.AsWorker().CreateBatch().ByKey().Add(Read, [ids, space.Model]).ReadAllAsync(
             row => new TruthPoint(row.GetGuid(1), row.GetGuid(0), row.GetInt64(2), row.GetBoolean(14) ? ReadPoint(row, documents) : null),
             ct);
     }

@@ -44,22 +44,25 @@ internal sealed class DocumentSearch(Database database, VectorIndex index, Passa
     private const int RerankFactor = 3;
 
     /// <summary>
-    /// With collections, the passages of those only, whatever the index says. One look for each id: a plan made while the table was small
-    /// reads all that an owner has.
+    /// With collections, the passages of those only, whatever the index says. One look by key for each row, whatever is known of the tables when this
+    /// is planned: a range of one key in the key's order is what no other index gives, where an equation could as well be met by all that an owner has.
     /// </summary>
     internal const string ReadHits = """
         select c.id, c.document_id, d.name, c.page, c.start_offset, c.end_offset, c.text, c.heading_path, c.index_version
         from unnest($1) as wanted (id)
-        cross join lateral (select * from chunks where id = wanted.id and owner_id = $2 and deleted_at is null limit 1) c
-        join documents d on d.id = c.document_id and d.live_version = c.document_version
+        cross join lateral (
+            select * from chunks where id >= wanted.id and id <= wanted.id and owner_id = $2 and deleted_at is null order by id limit 1) c
+        cross join lateral (
+            select id, name from documents where id >= c.document_id and id <= c.document_id and live_version = c.document_version order by id limit 1) d
         where ($3::uuid[] is null or exists (select from collection_documents m where m.document_id = d.id and m.collection_id = any ($3)))
         """;
 
     /// <summary>Documents that are not there any more, of the passages that were asked for.</summary>
-    private const string ReadGone = """
+    internal const string ReadGone = """
         select distinct c.document_id from unnest($1) as wanted (id)
-        cross join lateral (select document_id from chunks where id = wanted.id and owner_id = $2 limit 1) c
-        where not exists (select from documents d where d.id = c.document_id)
+        cross join lateral (select document_id from chunks where id >= wanted.id and id <= wanted.id and owner_id = $2 order by id limit 1) c
+        left join lateral (select id from documents where id >= c.document_id and id <= c.document_id order by id limit 1) d on true
+        where d.id is null
         """;
 
     public async Task<DocumentSearchResponse> SearchAsync(OwnerId owner, PassageQuery query, CancellationToken ct)
@@ -166,7 +169,7 @@ internal sealed class DocumentSearch(Database database, VectorIndex index, Passa
         OwnerId owner, IReadOnlyList<Ranked> ranked, PassageQuery query, CancellationToken ct)
     {
         var wanted = ranked.Take(query.TopK * 2).ToDictionary(each => each.Candidate.Id);
-        var batch = database.ForOwner(owner.Value).CreateBatch();
+        var batch = database.ForOwner(owner.Value).CreateBatch().ByKey();
         batch.Add(ChunkTail.IsBehind, [owner.Value]);
         batch.Add(DocumentAccess.SelectShared, [owner.Value]);
         AddHits(batch, wanted, owner, query.Collections);
@@ -201,7 +204,7 @@ internal sealed class DocumentSearch(Database database, VectorIndex index, Passa
         OwnerId owner, IReadOnlyList<CollectionId> collections, IReadOnlyList<Ranked> ranked, PassageQuery query, CancellationToken ct)
     {
         var wanted = ranked.Take(query.TopK * 2).ToDictionary(each => each.Candidate.Id);
-        var batch = database.ForOwner(owner.Value).CreateBatch();
+        var batch = database.ForOwner(owner.Value).CreateBatch().ByKey();
         batch.Add(ChunkTail.IsBehind, [owner.Value]);
         AddHits(batch, wanted, owner, collections);
         return batch.ReadAsync(
