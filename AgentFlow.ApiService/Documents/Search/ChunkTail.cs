@@ -23,6 +23,12 @@ internal sealed class ChunkTail(Database database, EmbeddingSpace space)
     /// <summary>Beyond this many the rest waits for the index, and the answer says so.</summary>
     private const int Limit = 2_000;
 
+    private const string Missing = "Some passages of a document that came or was replaced just now are still being indexed and may be missing.";
+    private const string Changed = "Some passages were named, filed or embedded anew just now; they are found, but filters and order may still go by how they were before.";
+
+    /// <summary>What was changed since it was published has a higher version, and the index has it as it was.</summary>
+    private const string HasNew = "select exists (select from index_outbox where owner_id = $1 and op = 'upsert' and version = 1)";
+
     private const string ReadTail = """
         select c.id, c.document_id, d.name, c.page, c.start_offset, c.end_offset, c.text, c.heading_path, c.index_version, e.vector,
             d.format, d.tags, d.metadata::text, d.created_at,
@@ -40,13 +46,15 @@ internal sealed class ChunkTail(Database database, EmbeddingSpace space)
         OwnerId owner, PassageQuery query, ReadOnlyMemory<float>? vector, List<DocumentHit> hits, List<string> degraded, CancellationToken ct)
     {
         var terms = TailWords.Of(query.Text);
-        var rows = await database.ForOwner(owner.Value).QueryAsync(
-            ReadTail, [owner.Value, space.Model, Limit], row => ReadRow(row, query.Filter, vector, terms), ct);
+        var rows = await database.ForOwner(owner.Value).CreateBatch().ByIndex().Add(ReadTail, [owner.Value, space.Model, Limit]).ReadAllAsync(row => ReadRow(row, query.Filter, vector, terms), ct);
         if (rows.Count == Limit)
-            degraded.Add("Some passages are being indexed and may be missing.");
+            degraded.Add(await IsNewMissingAsync(owner, ct) ? Missing : Changed);
         var known = hits.Select(hit => hit.ChunkId).ToHashSet();
         return [.. hits, .. rows.OfType<DocumentHit>().Where(hit => !known.Contains(hit.ChunkId))];
     }
+
+    private async Task<bool> IsNewMissingAsync(OwnerId owner, CancellationToken ct) =>
+        await database.ForOwner(owner.Value).CreateBatch().ByIndex().Add(HasNew, [owner.Value]).ReadAsync(async (row, token) => await row.ReadAsync(token) && row.GetBoolean(0), ct);
 
     private DocumentHit? ReadRow(NpgsqlDataReader row, FilterExpression? filter, ReadOnlyMemory<float>? vector, IReadOnlySet<uint> terms)
     {

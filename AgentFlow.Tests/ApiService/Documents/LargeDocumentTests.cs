@@ -84,6 +84,12 @@ public sealed class LargeDocumentTests : IAsyncLifetime
         await SettledAsync();
         var tagged = new DocumentSearchRequest { Query = "line of the register", TopK = 50, Filter = JsonElement.Parse("""{"tag": "harbour"}""") };
         Assert.Equal(50, (await client.AnswerAsync(tagged)).Items.Count);
+        await TheIndexIsBehindAsync(large.Id, "index_version");
+        var behind = await client.AnswerAsync(tagged);
+        Assert.Equal((50, "Some passages were named, filed or embedded anew just now; they are found, but filters and order may still go by how they were before."), (behind.Items.Count, behind.Degraded?.Single()));
+        await TheIndexIsBehindAsync(large.Id, "1");
+        Assert.Equal("Some passages of a document that came or was replaced just now are still being indexed and may be missing.", (await client.AnswerAsync(tagged)).Degraded?.Single());
+        await TheIndexIsBehindAsync(large.Id, null);
 
         using var replaced = await client.Http.PutAsync($"/api/documents/{large.Id}/content", DocumentClient.Form(("register.md", Encoding.UTF8.GetBytes(Register("barge")))), Ct);
         Assert.Equal(HttpStatusCode.Accepted, replaced.StatusCode);
@@ -103,6 +109,15 @@ public sealed class LargeDocumentTests : IAsyncLifetime
             await CountAsync("document_texts", "document_id = $1 and version = 1", large.Id)));
         Assert.Equal(1, await CountAsync("document_originals", "true or owner_id = $1", large.Id));
     }
+
+    /// <param name="version">SQL: of the entries that wait for an hour; null: none waits.</param>
+    private Task TheIndexIsBehindAsync(DocumentId id, string? version) => host.Services.GetRequiredService<Database>().AsWorker().ExecuteAsync(
+        version is null ? "delete from index_outbox where entity_id in (select id from chunks where document_id = $1)" : $"""
+            insert into index_outbox (entity_id, owner_id, version, op, not_before) select id, owner_id, {version}, 'upsert', now() + interval '1 hour' from chunks where document_id = $1
+            on conflict (entity_id) do update set version = excluded.version
+            """,
+        [id.Value],
+        Ct);
 
     /// <summary>A passage for each paragraph.</summary>
     private static string Register(string of)
