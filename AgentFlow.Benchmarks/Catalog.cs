@@ -25,6 +25,7 @@ internal static class Catalog
         new("load", "signin", "[rate]: 200 wrong sign-ins a second while somebody chats", Load.SignInLoad.RunAsync),
         new("load", "queue", "empty tasks a second, enqueue to start", Queue.QueueLoad.RunAsync),
         new("load", "documents", "[--mb 110] [qdrant]: text and PDF to searchable, memory, searches over 100,000 passages", Documents.DocumentLoad.RunAsync),
+        new("quality", "encodings", "texts in the encodings before Unicode: read as written, refused, read wrongly", Quality.EncodingQuality.RunAsync),
         new("quality", "documents", "recall over public texts at hand: words, vectors, ours", Documents.DocumentQuality.RunAsync),
         new("soak", "ingestion", "[--kills 200] [--seed N]: SIGKILL at random moments of ingesting 50 files", Documents.Soak.RunAsync),
         new("soak", "disk-full", "uploads while the disk under the database is full, and after; needs root", Documents.DiskFull.RunAsync),

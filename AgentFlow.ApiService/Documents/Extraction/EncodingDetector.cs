@@ -1,41 +1,39 @@
 using System.Text;
 using System.Text.Unicode;
+using AgentFlow.ApiService.Documents.Extraction.Encodings;
 
 namespace AgentFlow.ApiService.Documents.Extraction;
 
 /// <summary>
-/// Finds the encoding of a text from all of its bytes: byte order mark, strict UTF-8, UTF-16 without a mark (zero bytes on every other
-/// place), else Windows-1252 where its accented letters stand among ASCII letters as they do in text. Fed in parts; used once.
+/// Finds the encoding of a text from all of its bytes: byte order mark, UTF-16 by its zero bytes, strict UTF-8, ISO-2022-JP by its escapes, else what
+/// the text says of itself and what its letters look like (<see cref="EncodingGuess"/>). Fed in parts; used once.
 /// </summary>
 internal sealed class EncodingDetector
 {
-    private static readonly Encoding Windows1252 =
-        CodePagesEncodingProvider.Instance.GetEncoding(1252, EncoderFallback.ExceptionFallback, DecoderFallback.ExceptionFallback)
-        ?? throw new PlatformNotSupportedException("The runtime lacks code page 1252.");
+    /// <summary>Why a text failed whose encoding was found, and then did not hold.</summary>
+    public const string NotAllOfIt = "Its text can not be decoded: some of its bytes are not of the encoding that the others are in. Save it as UTF-8 and upload it again.";
 
-    private readonly byte[] head = new byte[4];
+    private const byte Escape = 0x1B;
+
+    private readonly EncodingSample sample = new();
     private readonly byte[] carry = new byte[4];
+    private readonly long[] counts = new long[256];
     private int carried;
     private bool validUtf8 = true;
-    private bool plausible1252 = true;
-    private bool previousIsLetter;
+    private bool afterEscape;
+    private bool hasJapaneseEscape;
     private long total;
     private long zerosEven;
     private long zerosOdd;
     private long controls;
-    private long high;
-    private long highBesideLetters;
 
     public void Append(ReadOnlySpan<byte> bytes)
     {
-        for (var i = 0; i < bytes.Length && total + i < head.Length; i++)
-            head[total + i] = bytes[i];
+        sample.Append(bytes);
         if (validUtf8)
             validUtf8 = ContinueUtf8(bytes);
-        if (bytes.IndexOfAnyExceptInRange((byte)0x20, (byte)0x7E) >= 0)
+        if (afterEscape || bytes.IndexOfAnyExceptInRange((byte)0x20, (byte)0x7E) >= 0)
             Count(bytes);
-        else if (bytes.Length > 0)
-            previousIsLetter = char.IsAsciiLetter((char)bytes[^1]);
         total += bytes.Length;
     }
 
@@ -43,26 +41,30 @@ internal sealed class EncodingDetector
     /// <exception cref="ExtractionFailedException">No encoding fits.</exception>
     public (Encoding Encoding, int MarkLength) Finish()
     {
-        var mark = FromMark(head.AsSpan(0, (int)Math.Min(total, head.Length)));
+        var mark = FromMark(sample.Beginning[..Math.Min(4, sample.Beginning.Length)]);
         if (mark is { } marked)
             return marked;
         var zeros = zerosEven + zerosOdd;
+        var isBinary = controls > total / 20;
         if (zeros > total / 5)
         {
             if (total % 2 == 0 && zerosEven == 0)
-                return (new UnicodeEncoding(bigEndian: false, byteOrderMark: false, throwOnInvalidBytes: true), 0);
+                return (TextEncodings.Strict(TextEncodings.Utf16), 0);
             if (total % 2 == 0 && zerosOdd == 0)
-                return (new UnicodeEncoding(bigEndian: true, byteOrderMark: false, throwOnInvalidBytes: true), 0);
+                return (TextEncodings.Strict(TextEncodings.Utf16BigEndian), 0);
             throw NotText();
         }
 
-        if (controls > total / 20)
+        var isUtf8 = validUtf8 && carried == 0;
+        if (zeros > 0 && total % 2 == 0 && (isBinary || !isUtf8) && EncodingGuess.DecideUtf16(sample.Even()) is { } utf16)
+            return (utf16, 0);
+        if (isBinary)
             throw NotText();
-        if (validUtf8 && carried == 0)
-            return (new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true), 0);
-        if (plausible1252 && zeros == 0 && controls == 0 && high <= total / 3 && highBesideLetters >= high / 2)
-            return (Windows1252, 0);
-        throw new ExtractionFailedException("Its text can not be decoded: it is neither UTF-8 nor UTF-16 nor Windows-1252. Save it as UTF-8 and upload it again.");
+        if (isUtf8)
+            return (hasJapaneseEscape ? TextEncodings.Strict(TextEncodings.Iso2022Jp) : new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true), 0);
+        var clues = new EncodingClues { Lines = sample.Lines(), Counts = counts, Declared = DeclaredEncoding.Find(sample.Beginning) };
+        return zeros == 0 && controls == 0 && EncodingGuess.Decide(clues) is { } found ? (found, 0) : throw new ExtractionFailedException(
+            "Its text can not be decoded: it is neither UTF-8 nor UTF-16, and in no other encoding that could be told for certain. Save it as UTF-8 and upload it again.");
     }
 
     private static ExtractionFailedException NotText() => new("It holds binary data, not text, so it can not be decoded.");
@@ -128,7 +130,7 @@ internal sealed class EncodingDetector
         for (var i = 0; i < bytes.Length; i++)
         {
             var value = bytes[i];
-            var nextIsLetter = i + 1 < bytes.Length && char.IsAsciiLetter((char)bytes[i + 1]);
+            counts[value]++;
             if (value == 0)
             {
                 if (((total + i) & 1) == 0)
@@ -136,22 +138,14 @@ internal sealed class EncodingDetector
                 else
                     zerosOdd++;
             }
-            else if (value < 0x20 && value is not ((byte)'\t' or (byte)'\n' or (byte)'\r' or 0x08 or 0x0B or 0x0C or 0x1B))
+            else if (value < 0x20 && value is not ((byte)'\t' or (byte)'\n' or (byte)'\r' or 0x08 or 0x0B or 0x0C or Escape))
             {
                 controls++;
             }
-            else if (value >= 0x80)
-            {
-                high++;
-                if (previousIsLetter || nextIsLetter)
-                    highBesideLetters++;
 
-                // Undefined in Windows-1252, or y with diaeresis, which text in it hardly ever has and binary data often.
-                if (value is 0x81 or 0x8D or 0x8F or 0x90 or 0x9D or 0xFF)
-                    plausible1252 = false;
-            }
-
-            previousIsLetter = char.IsAsciiLetter((char)value);
+            // ESC $ B and ESC $ @ begin two-byte characters in ISO-2022-JP, which is ASCII otherwise.
+            hasJapaneseEscape |= afterEscape && value == (byte)'$';
+            afterEscape = value == Escape;
         }
     }
 }

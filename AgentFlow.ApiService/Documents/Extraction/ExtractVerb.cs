@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using System.Xml;
 
 namespace AgentFlow.ApiService.Documents.Extraction;
@@ -27,6 +28,10 @@ internal static class ExtractVerb
         catch (ExtractionFailedException failure)
         {
             ExtractionFrames.WriteError(output, failure.Message);
+        }
+        catch (DecoderFallbackException)
+        {
+            ExtractionFrames.WriteError(output, EncodingDetector.NotAllOfIt);
         }
         catch (Exception error) when (error is InvalidDataException or XmlException or IOException or FormatException or NotSupportedException)
         {

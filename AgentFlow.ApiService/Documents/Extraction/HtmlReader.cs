@@ -24,7 +24,8 @@ internal static class HtmlReader
 
     public static void Read(Stream content, BlockWriter writer)
     {
-        using var document = new HtmlParser(new HtmlParserOptions { IsScripting = false, IsEmbedded = false }, BrowsingContext.New(Configuration.Default)).ParseDocument(content);
+        using var text = DecodedText.Open(content);
+        using var document = new HtmlParser(new HtmlParserOptions { IsScripting = false, IsEmbedded = false }, BrowsingContext.New(Configuration.Default)).ParseDocument(text.ReadToEnd());
         if (document.Body is { } body)
         {
             var run = new StringBuilder();

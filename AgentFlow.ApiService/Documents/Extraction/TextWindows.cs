@@ -68,9 +68,9 @@ internal static class TextWindows
             count = decoder.GetChars(bytes, characters, flush);
             return characters;
         }
-        catch (DecoderFallbackException error)
+        catch (DecoderFallbackException)
         {
-            throw new ExtractionFailedException($"Its text can not be decoded: the byte order mark promises an encoding that its bytes do not keep (near byte {Math.Max(0, error.Index)}).");
+            throw new ExtractionFailedException(EncodingDetector.NotAllOfIt);
         }
     }
 }
