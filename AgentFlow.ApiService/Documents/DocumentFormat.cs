@@ -12,6 +12,7 @@ internal enum DocumentFormat
     Html,
     Csv,
     Json,
+    Notebook,
     Docx,
     Xlsx,
     Pptx,
@@ -46,6 +47,7 @@ internal static class DocumentKinds
         ["json"] = new(DocumentFormat.Json, "application/json"),
         ["jsonl"] = new(DocumentFormat.Json, "application/x-ndjson"),
         ["ndjson"] = new(DocumentFormat.Json, "application/x-ndjson"),
+        ["ipynb"] = new(DocumentFormat.Notebook, "application/x-ipynb+json"),
         ["docx"] = new(DocumentFormat.Docx, "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
         ["xlsx"] = new(DocumentFormat.Xlsx, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
         ["pptx"] = new(DocumentFormat.Pptx, "application/vnd.openxmlformats-officedocument.presentationml.presentation"),
@@ -65,6 +67,10 @@ internal static class DocumentKinds
 
     private static readonly DocumentKind PlainText = new(DocumentFormat.Text, "text/plain");
     private static readonly DocumentKind SourceCode = new(DocumentFormat.Code, "text/plain");
+
+    /// <summary>For those whose file is refused.</summary>
+    public const string Accepted =
+        "Accepted are plain text (txt, md, rst, log and names without an ending), HTML, CSV, JSON, notebooks (ipynb), Office files (docx, xlsx, pptx), PDF and source code.";
 
     /// <returns>The kind, or null when nothing here reads such a file or its bytes are not what its name says.</returns>
     public static DocumentKind? Decide(string name, ReadOnlySpan<byte> leading)
@@ -111,7 +117,7 @@ internal static class DocumentKinds
     /// <summary>A web page that calls itself data or a picture: refused. In text, Markdown and code a page's source is ordinary.</summary>
     private static bool LooksLikeHtmlPage(ReadOnlySpan<byte> leading, DocumentKind kind)
     {
-        if (kind.Format is not (DocumentFormat.Csv or DocumentFormat.Json))
+        if (kind.Format is not (DocumentFormat.Csv or DocumentFormat.Json or DocumentFormat.Notebook))
             return false;
         var start = leading.TrimStart(Blank);
         return start.StartsWith("<"u8);

@@ -99,7 +99,7 @@ internal sealed class DocumentUpload(DocumentStore store, DocumentAccess access,
         if (length == 0)
             throw new ProblemException(StatusCodes.Status400BadRequest, "empty_file", $"{name} is empty.");
         var kind = DocumentKinds.Decide(name, leading.AsSpan(0, length)) ?? throw new ProblemException(
-            StatusCodes.Status415UnsupportedMediaType, "unsupported_file_type", $"{name} is of a type that is not supported here, or is not what its name says.");
+            StatusCodes.Status415UnsupportedMediaType, "unsupported_file_type", $"{name} is of a type that is not supported here, or is not what its name says. {DocumentKinds.Accepted}");
         var original = await originals.WriteAsync(owner.Value, leading.AsMemory(0, length), body, options.Value.MaxFileBytes, ct) ?? throw new ProblemException(
             StatusCodes.Status413PayloadTooLarge, "too_large", $"{name} is larger than {options.Value.MaxFileBytes:N0} bytes.");
         return new NewDocument { Name = name, Kind = kind, Original = original };

@@ -44,6 +44,18 @@ internal sealed class BlockWriter(Action<TextWindow> emit, int maxCharacters)
     /// <summary>Kept as it is, lines and indentation included.</summary>
     public void Code(string content) => Add(BlockKind.Code, Clean(content).Trim('\n'));
 
+    /// <summary>Kept as it is; its headings, lists, tables and code become blocks.</summary>
+    public void Markdown(string content)
+    {
+        var markdown = Clean(content).Trim('\n');
+        if (string.IsNullOrWhiteSpace(markdown))
+            return;
+        var start = Begin(BlockKind.Paragraph);
+        text.Append(markdown);
+        Check();
+        blocks.AddRange(StructureReader.Read(markdown, TextFormat.Markdown).Select(block => block with { Start = block.Start + start, End = block.End + start, Page = Page }));
+    }
+
     /// <summary>Ends the document: the last window, with what the document says of itself.</summary>
     public void Finish(DocumentInfo info)
     {
@@ -55,17 +67,28 @@ internal sealed class BlockWriter(Action<TextWindow> emit, int maxCharacters)
     {
         if (string.IsNullOrWhiteSpace(content))
             return;
+        var start = Begin(kind);
+        text.Append(content);
+        Check();
+        blocks.Add(new TextBlock(kind, start, text.Length, level, Page));
+    }
+
+    /// <summary>Parts what comes from what was written, and says where it starts.</summary>
+    private int Begin(BlockKind kind)
+    {
         IsEmpty = false;
         if (text.Length >= TextWindows.Target)
             Emit(null);
         if (last is { } before)
             text.Append(before == kind && kind is BlockKind.ListItem or BlockKind.Table ? "\n" : "\n\n");
-        var start = text.Length;
-        text.Append(content);
+        last = kind;
+        return text.Length;
+    }
+
+    private void Check()
+    {
         if (total + text.Length > maxCharacters)
             throw new ExtractionFailedException($"It is too large: its text has more than {maxCharacters:N0} characters.");
-        blocks.Add(new TextBlock(kind, start, text.Length, level, Page));
-        last = kind;
     }
 
     private void Emit(DocumentInfo? info)

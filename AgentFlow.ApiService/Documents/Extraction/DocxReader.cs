@@ -4,16 +4,21 @@ using System.Xml;
 
 namespace AgentFlow.ApiService.Documents.Extraction;
 
-/// <summary>A Word document's body: headings by style or outline level, paragraphs, lists and tables, in their order.</summary>
+/// <summary>A Word document's body: headings by style or outline level, paragraphs, lists and tables, in their order; notes follow what refers to them.</summary>
 internal static class DocxReader
 {
-    private const string Body = "word/document.xml";
+    /// <summary>UTF-16 units of all footnotes and endnotes, which are kept while the body is read.</summary>
+    private const int MaxNotes = 10_000_000;
 
     public static void Read(OfficeArchive archive, BlockWriter writer)
     {
-        var levels = HeadingStyles(archive);
-        using var reader = archive.Open(Body);
-        var state = new State(writer, levels);
+        var body = archive.MainPart("word/document.xml");
+        var folder = OfficeArchive.FolderOf(body);
+        var notes = new Dictionary<string, string>(StringComparer.Ordinal);
+        ReadNotes(archive, $"{folder}/footnotes.xml", "footnote", notes);
+        ReadNotes(archive, $"{folder}/endnotes.xml", "endnote", notes);
+        var state = new State(writer, HeadingStyles(archive, $"{folder}/styles.xml"), notes);
+        using var reader = archive.Open(body);
         while (OfficeArchive.Next(reader))
         {
             if (reader.NodeType == XmlNodeType.Element)
@@ -27,13 +32,37 @@ internal static class DocxReader
         writer.Finish(archive.Info());
     }
 
+    /// <summary>Notes by kind and id, as the body refers to them.</summary>
+    private static void ReadNotes(OfficeArchive archive, string part, string kind, Dictionary<string, string> notes)
+    {
+        if (!archive.Has(part))
+            return;
+        using var reader = archive.Open(part);
+        var (note, id, inText, total) = (new StringBuilder(), string.Empty, false, notes.Values.Sum(text => text.Length));
+        while (OfficeArchive.Next(reader))
+        {
+            if (reader.NodeType == XmlNodeType.Element && reader.LocalName == kind)
+                (id, note) = (Attribute(reader, "type") is null ? Attribute(reader, "id") ?? string.Empty : string.Empty, note.Clear());
+            else if (reader is { NodeType: XmlNodeType.Element, LocalName: "t" })
+                inText = !reader.IsEmptyElement;
+            else if (reader is { NodeType: XmlNodeType.EndElement, LocalName: "t" })
+                inText = false;
+            else if (reader is { NodeType: XmlNodeType.EndElement, LocalName: "p" })
+                note.Append(' ');
+            else if (reader.NodeType == XmlNodeType.EndElement && reader.LocalName == kind && id.Length > 0 && (total += note.Length) <= MaxNotes)
+                notes[kind + id] = note.ToString();
+            else if (inText && reader.NodeType is XmlNodeType.Text or XmlNodeType.SignificantWhitespace or XmlNodeType.CDATA or XmlNodeType.Whitespace)
+                note.Append(reader.Value);
+        }
+    }
+
     /// <summary>Style id to heading level, 1 to 6: styles that have an outline level, or are called Title or heading n.</summary>
-    private static Dictionary<string, int> HeadingStyles(OfficeArchive archive)
+    private static Dictionary<string, int> HeadingStyles(OfficeArchive archive, string part)
     {
         var levels = new Dictionary<string, int>(StringComparer.Ordinal);
-        if (!archive.Has("word/styles.xml"))
+        if (!archive.Has(part))
             return levels;
-        using var reader = archive.Open("word/styles.xml");
+        using var reader = archive.Open(part);
         string? style = null;
         while (OfficeArchive.Next(reader))
         {
@@ -77,15 +106,24 @@ internal static class DocxReader
         return null;
     }
 
-    private sealed class State(BlockWriter writer, Dictionary<string, int> levels)
+    private sealed class State(BlockWriter writer, Dictionary<string, int> levels, Dictionary<string, string> notes)
     {
-        private readonly StringBuilder paragraph = new();
+        private readonly Stack<Paragraph> open = new();
+        private readonly List<string> pending = [];
         private readonly StringBuilder cell = new();
         private readonly List<string> row = [];
         private int tables;
-        private int? level;
-        private bool isListItem;
         private bool inText;
+
+        /// <summary>One that is begun: a text box has paragraphs inside the paragraph that it is anchored to.</summary>
+        private sealed class Paragraph
+        {
+            public StringBuilder Text { get; } = new();
+
+            public int? Level { get; set; }
+
+            public bool IsListItem { get; set; }
+        }
 
         public void Start(XmlReader reader)
         {
@@ -94,25 +132,18 @@ internal static class DocxReader
                 case "t":
                     inText = !reader.IsEmptyElement;
                     break;
-                case "tab":
-                case "br" or "cr":
-                    paragraph.Append(' ');
+                case "tab" or "br" or "cr":
+                    Append(" ");
                     break;
-                case "p":
-                    paragraph.Clear();
-                    (level, isListItem) = (null, false);
+                case "noBreakHyphen":
+                    Append("-");
                     break;
-                case "pStyle" when Attribute(reader, "val") is { } style && levels.TryGetValue(style, out var byStyle):
-                    level = byStyle;
+                case "footnoteReference" or "endnoteReference":
+                    if (notes.TryGetValue(reader.LocalName[..^"Reference".Length] + Attribute(reader, "id"), out var note))
+                        pending.Add(note);
                     break;
-                case "pStyle" when Attribute(reader, "val") is { } unknown && unknown.StartsWith("Heading", StringComparison.OrdinalIgnoreCase) && Number(unknown[7..]) is { } number and >= 1:
-                    level = Math.Min(6, number);
-                    break;
-                case "outlineLvl" when Number(Attribute(reader, "val")) is { } outline and < 9:
-                    level ??= Math.Min(6, outline + 1);
-                    break;
-                case "numPr":
-                    isListItem = true;
+                case "p" when !reader.IsEmptyElement:
+                    open.Push(new Paragraph());
                     break;
                 case "tbl":
                     tables++;
@@ -123,13 +154,17 @@ internal static class DocxReader
                 case "tc" when tables == 1:
                     cell.Clear();
                     break;
+                default:
+                    if (open.TryPeek(out var paragraph))
+                        Format(reader, paragraph);
+                    break;
             }
         }
 
         public void Text(string value)
         {
             if (inText)
-                paragraph.Append(value);
+                Append(value);
         }
 
         public void End(string name)
@@ -139,11 +174,8 @@ internal static class DocxReader
                 case "t":
                     inText = false;
                     break;
-                case "p" when tables > 0:
-                    cell.Append(cell.Length > 0 ? " " : string.Empty).Append(paragraph);
-                    break;
-                case "p":
-                    EndParagraph();
+                case "p" when open.TryPop(out var paragraph):
+                    EndParagraph(paragraph);
                     break;
                 case "tc" when tables == 1:
                     row.Add(cell.ToString());
@@ -153,20 +185,62 @@ internal static class DocxReader
                     break;
                 case "tbl":
                     tables = Math.Max(0, tables - 1);
+                    WriteNotes();
                     break;
             }
         }
 
-        private void EndParagraph()
+        private void Format(XmlReader reader, Paragraph paragraph)
         {
-            var text = paragraph.ToString();
-            if (level is { } heading)
+            switch (reader.LocalName)
+            {
+                case "pStyle" when Attribute(reader, "val") is { } style && levels.TryGetValue(style, out var byStyle):
+                    paragraph.Level = byStyle;
+                    break;
+                case "pStyle" when Attribute(reader, "val") is { } unknown && unknown.StartsWith("Heading", StringComparison.OrdinalIgnoreCase) && Number(unknown[7..]) is { } number and >= 1:
+                    paragraph.Level = Math.Min(6, number);
+                    break;
+                case "outlineLvl" when Number(Attribute(reader, "val")) is { } outline and < 9:
+                    paragraph.Level ??= Math.Min(6, outline + 1);
+                    break;
+                case "numPr":
+                    paragraph.IsListItem = true;
+                    break;
+            }
+        }
+
+        private void Append(string text)
+        {
+            if (open.TryPeek(out var paragraph))
+                paragraph.Text.Append(text);
+        }
+
+        private void EndParagraph(Paragraph paragraph)
+        {
+            var text = paragraph.Text.ToString();
+            if (tables > 0)
+            {
+                cell.Append(cell.Length > 0 ? " " : string.Empty).Append(text);
+                return;
+            }
+
+            if (paragraph.Level is { } heading)
                 writer.Heading(heading, text);
-            else if (isListItem)
+            else if (paragraph.IsListItem)
                 writer.ListItem(text);
             else
                 writer.Paragraph(text);
-            paragraph.Clear();
+            if (open.Count == 0)
+                WriteNotes();
+        }
+
+        private void WriteNotes()
+        {
+            if (tables > 0)
+                return;
+            foreach (var note in pending)
+                writer.Paragraph(note);
+            pending.Clear();
         }
     }
 }

@@ -58,6 +58,9 @@ internal static class ExtractVerb
             case DocumentFormat.Json:
                 JsonReader.Read(content, writer);
                 break;
+            case DocumentFormat.Notebook:
+                NotebookReader.Read(content, writer);
+                break;
             case DocumentFormat.Docx:
                 ReadOffice(content, maxUnpackedBytes, writer, DocxReader.Read);
                 break;

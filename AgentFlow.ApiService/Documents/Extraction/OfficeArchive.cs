@@ -12,6 +12,8 @@ internal sealed class OfficeArchive : IDisposable
 {
     private const int MaxEntries = 10_000;
     private const int MaxXmlDepth = 256;
+    private const string PackageRelations = "_rels/.rels";
+    private const string Compatibility = "http://schemas.openxmlformats.org/markup-compatibility/2006";
 
     /// <summary>400 bytes for each of the entries that there may be: names of real files' parts have about 40.</summary>
     private const int MaxDirectoryBytes = MaxEntries * 400;
@@ -81,6 +83,22 @@ internal sealed class OfficeArchive : IDisposable
         return entries <= MaxEntries && (start > (ulong)content.Length || (ulong)content.Length - start <= MaxDirectoryBytes);
     }
 
+    /// <summary>The part that the package is about, wherever it is kept: <c>word/document.xml</c>, or <c>word/document2.xml</c> from some programs.</summary>
+    public string MainPart(string usual)
+    {
+        if (!Has(PackageRelations))
+            return usual;
+        using var reader = Open(PackageRelations);
+        while (Next(reader))
+        {
+            if (reader is { NodeType: XmlNodeType.Element, LocalName: "Relationship" } && (reader.GetAttribute("Type") ?? string.Empty).EndsWith("/officeDocument", StringComparison.Ordinal)
+                && Resolve(string.Empty, reader.GetAttribute("Target") ?? string.Empty) is var part && Has(part))
+                return part;
+        }
+
+        return usual;
+    }
+
     public bool Has(string part) => archive.GetEntry(part) is not null;
 
     /// <exception cref="ExtractionFailedException">The part is not there.</exception>
@@ -98,29 +116,58 @@ internal sealed class OfficeArchive : IDisposable
         return XmlReader.Create(new CountedStream(entry.Open(), this), settings);
     }
 
-    /// <summary>Forward over the elements of a part; nesting beyond any real file's ends it.</summary>
+    /// <summary>
+    /// Forward over the elements of a part; nesting beyond any real file's ends it. What is there a second time is passed over: the form of a drawing
+    /// for programs that do not know the first, and text where it stood before it was moved.
+    /// </summary>
     public static bool Next(XmlReader reader)
     {
         if (!reader.Read())
+            return false;
+        while (reader.NodeType == XmlNodeType.Element && (reader.LocalName == "moveFrom" || (reader.LocalName == "Fallback" && reader.NamespaceURI == Compatibility)))
+            reader.Skip();
+        if (reader.EOF)
             return false;
         return reader.Depth <= MaxXmlDepth ? true : throw new ExtractionFailedException($"Its parts are nested more than {MaxXmlDepth} deep.");
     }
 
     /// <summary>The relationships of a part, id to target, targets as full part names.</summary>
-    public Dictionary<string, string> Relations(string folder, string part)
+    public Dictionary<string, string> Relations(string part)
     {
         var relations = new Dictionary<string, string>(StringComparer.Ordinal);
-        var name = $"{folder}/_rels/{part}.rels";
+        var folder = FolderOf(part);
+        var name = $"{folder}{(folder.Length > 0 ? "/" : string.Empty)}_rels/{part[(part.LastIndexOf('/') + 1)..]}.rels";
         if (!Has(name))
             return relations;
         using var reader = Open(name);
         while (Next(reader))
         {
             if (reader is { NodeType: XmlNodeType.Element, LocalName: "Relationship" } && reader.GetAttribute("Id") is { } id && reader.GetAttribute("Target") is { } target)
-                relations[id] = target.StartsWith('/') ? target[1..] : $"{folder}/{target}";
+                relations[id] = Resolve(folder, target);
         }
 
         return relations;
+    }
+
+    /// <summary>The id of a relationship that an element names, in files of both editions of the standard.</summary>
+    public static string? RelationOf(XmlReader reader) =>
+        reader.GetAttribute("id", "http://schemas.openxmlformats.org/officeDocument/2006/relationships") ?? reader.GetAttribute("id", "http://purl.oclc.org/ooxml/officeDocument/relationships");
+
+    public static string FolderOf(string part) => part.LastIndexOf('/') is >= 0 and var end ? part[..end] : string.Empty;
+
+    /// <summary><c>../notesSlides/notesSlide1.xml</c> in <c>ppt/slides</c>. A name in the archive, never one of a file.</summary>
+    private static string Resolve(string folder, string target)
+    {
+        var path = new List<string>(target.StartsWith('/') ? [] : folder.Split('/', StringSplitOptions.RemoveEmptyEntries));
+        foreach (var segment in target.Split('/', StringSplitOptions.RemoveEmptyEntries))
+        {
+            if (segment == ".." && path.Count > 0)
+                path.RemoveAt(path.Count - 1);
+            else if (segment is not ("." or ".."))
+                path.Add(segment);
+        }
+
+        return string.Join('/', path);
     }
 
     /// <summary>Title, author and dates from docProps/core.xml.</summary>

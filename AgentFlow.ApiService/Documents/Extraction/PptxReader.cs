@@ -3,7 +3,7 @@ using System.Xml;
 
 namespace AgentFlow.ApiService.Documents.Extraction;
 
-/// <summary>A presentation's slides in their order: a slide is a page, its title a heading.</summary>
+/// <summary>A presentation's slides in their order: a slide is a page, its title a heading; its speaker's notes follow it.</summary>
 internal static class PptxReader
 {
     private const int MaxSlides = 5_000;
@@ -16,6 +16,8 @@ internal static class PptxReader
             writer.Page = i + 1;
             writer.Progress = (double)i / slides.Count;
             ReadSlide(archive, slides[i], writer);
+            if (archive.Relations(slides[i]).Values.FirstOrDefault(part => part.Contains("/notesSlide", StringComparison.Ordinal) && archive.Has(part)) is { } notes)
+                ReadSlide(archive, notes, writer);
         }
 
         writer.Finish(archive.Info(slides.Count));
@@ -23,14 +25,15 @@ internal static class PptxReader
 
     private static List<string> Slides(OfficeArchive archive)
     {
-        var relations = archive.Relations("ppt", "presentation.xml");
+        var presentation = archive.MainPart("ppt/presentation.xml");
+        var relations = archive.Relations(presentation);
         var slides = new List<string>();
-        using var reader = archive.Open("ppt/presentation.xml");
+        using var reader = archive.Open(presentation);
         while (OfficeArchive.Next(reader))
         {
             if (reader is not { NodeType: XmlNodeType.Element, LocalName: "sldId" })
                 continue;
-            var id = reader.GetAttribute("id", "http://schemas.openxmlformats.org/officeDocument/2006/relationships");
+            var id = OfficeArchive.RelationOf(reader);
             if (id is not null && relations.TryGetValue(id, out var part) && archive.Has(part))
                 slides.Add(part);
             if (slides.Count > MaxSlides)
@@ -46,19 +49,20 @@ internal static class PptxReader
         var paragraph = new StringBuilder();
         var row = new List<string>();
         var cell = new StringBuilder();
-        var (isTitle, inText, inRow) = (false, false, false);
+        var (isTitle, isFurniture, inText, inRow) = (false, false, false, false);
         while (OfficeArchive.Next(reader))
         {
             switch (reader.NodeType, reader.LocalName)
             {
                 case (XmlNodeType.Element, "sp"):
-                    isTitle = false;
+                    (isTitle, isFurniture) = (false, false);
                     break;
                 case (XmlNodeType.Element, "ph"):
                     isTitle = reader.GetAttribute("type") is "title" or "ctrTitle";
+                    isFurniture = reader.GetAttribute("type") is "sldNum" or "dt" or "ftr" or "hdr";
                     break;
                 case (XmlNodeType.Element, "t"):
-                    inText = !reader.IsEmptyElement;
+                    inText = !reader.IsEmptyElement && !isFurniture;
                     break;
                 case (XmlNodeType.EndElement, "t"):
                     inText = false;

@@ -9,19 +9,19 @@ internal static class XlsxReader
 {
     private const int MaxColumns = 1_000;
     private const int MaxSharedCharacters = 100_000_000;
-    private const string RelationsNamespace = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
 
     public static void Read(OfficeArchive archive, BlockWriter writer)
     {
         var strings = SharedStrings(archive);
         var dates = DateStyles(archive);
-        var relations = archive.Relations("xl", "workbook.xml");
+        var workbook = archive.MainPart("xl/workbook.xml");
+        var relations = archive.Relations(workbook);
         var sheets = new List<(string Name, string Part)>();
-        using (var reader = archive.Open("xl/workbook.xml"))
+        using (var reader = archive.Open(workbook))
         {
             while (OfficeArchive.Next(reader))
             {
-                if (reader is { NodeType: XmlNodeType.Element, LocalName: "sheet" } && reader.GetAttribute("id", RelationsNamespace) is { } id
+                if (reader is { NodeType: XmlNodeType.Element, LocalName: "sheet" } && OfficeArchive.RelationOf(reader) is { } id
                     && relations.TryGetValue(id, out var part) && archive.Has(part))
                     sheets.Add((reader.GetAttribute("name") ?? "Sheet", part));
             }

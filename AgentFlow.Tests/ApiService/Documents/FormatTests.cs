@@ -6,7 +6,7 @@ using AgentFlow.Tests.Support;
 namespace AgentFlow.Tests.ApiService.Documents;
 
 /// <summary>Every format through the whole service: what its stored text is, and how what is hostile or broken ends.</summary>
-public sealed class FormatTests(ApiHost host) : IClassFixture<ApiHost>
+public sealed partial class FormatTests(ApiHost host) : IClassFixture<ApiHost>
 {
     [Fact]
     public async Task Word_keeps_headings_lists_tables_and_properties()
