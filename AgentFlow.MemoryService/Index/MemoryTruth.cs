@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using System.Threading.Channels;
 using AgentFlow.Contracts.Memories;
 using AgentFlow.MemoryService.Memories;
@@ -18,8 +19,17 @@ internal sealed class MemoryTruth(Database database, EmbeddingSpace space) : IIn
 {
     private const int MaxRemembered = 100_000;
 
-    /// <summary>Points read before they are taken: some 10 MB.</summary>
-    private const int LoadAhead = 4_096;
+    /// <summary>Points that are handed over together: one by one, reader and taker would wake each other for each.</summary>
+    private const int LoadBatch = 64;
+
+    /// <summary>Batches read before they are taken: some 2 MB.</summary>
+    private const int LoadAhead = 12;
+
+    /// <summary>Vectors' memory that is kept for the next load, 3 MB; what one load has in flight at a time.</summary>
+    private const int MaxSpare = 1_536;
+
+    /// <summary>New arrays for 5,000 vectors would make the collector stop a load once or twice, for longer than reading takes.</summary>
+    private readonly ConcurrentQueue<float[]> _spare = new();
 
     private readonly ConcurrentDictionary<Guid, ulong> _readUpTo = new();
 
@@ -39,6 +49,8 @@ internal sealed class MemoryTruth(Database database, EmbeddingSpace space) : IIn
 
     /// <summary>Columns of a point after those of the row.</summary>
     internal const string PointColumns = $"{MemoryRow.Columns}, m.owner_id, e.vector";
+
+    private const int VectorOrdinal = MemoryRow.ColumnCount + 1;
 
     /// <summary>Transactions below this one are in the index that was loaded; null when the owner was not loaded by this process.</summary>
     internal ulong? ReadUpTo(Guid ownerId) => _readUpTo.TryGetValue(ownerId, out var xid) ? xid : null;
@@ -60,13 +72,17 @@ internal sealed class MemoryTruth(Database database, EmbeddingSpace space) : IIn
     /// <summary>Points come as they are read: whoever takes them works beside the database.</summary>
     public async IAsyncEnumerable<IndexPoint> LoadAsync(Guid ownerId, [EnumeratorCancellation] CancellationToken ct)
     {
-        var points = Channel.CreateBounded<IndexPoint>(new BoundedChannelOptions(LoadAhead) { SingleReader = true, SingleWriter = true });
+        var batches = Channel.CreateBounded<List<IndexPoint>>(new BoundedChannelOptions(LoadAhead) { SingleReader = true, SingleWriter = true });
         using var leaving = CancellationTokenSource.CreateLinkedTokenSource(ct);
-        var reading = ReadAllAsync(ownerId, points.Writer, leaving.Token);
+        var reading = ReadAllAsync(ownerId, batches.Writer, leaving.Token);
         try
         {
-            await foreach (var point in points.Reader.ReadAllAsync(ct))
-                yield return point;
+            await foreach (var batch in batches.Reader.ReadAllAsync(ct))
+            {
+                foreach (var point in batch)
+                    yield return point;
+            }
+
             await reading;
         }
         finally
@@ -76,7 +92,18 @@ internal sealed class MemoryTruth(Database database, EmbeddingSpace space) : IIn
         }
     }
 
-    private async Task ReadAllAsync(Guid ownerId, ChannelWriter<IndexPoint> points, CancellationToken ct)
+    public void Reclaim(IReadOnlyList<IndexPoint> points)
+    {
+        foreach (var point in points)
+        {
+            if (_spare.Count < MaxSpare && MemoryMarshal.TryGetArray(point.Vector, out var room) && room.Array!.Length == space.Dimensions)
+                _spare.Enqueue(room.Array);
+        }
+    }
+
+    private float[] TakeSpare(int length) => length == space.Dimensions && _spare.TryDequeue(out var room) ? room : new float[length];
+
+    private async Task ReadAllAsync(Guid ownerId, ChannelWriter<List<IndexPoint>> batches, CancellationToken ct)
     {
         try
         {
@@ -89,15 +116,20 @@ internal sealed class MemoryTruth(Database database, EmbeddingSpace space) : IIn
                     await reader.ReadAsync(token);
                     var xid = ulong.Parse(reader.GetString(0), System.Globalization.CultureInfo.InvariantCulture);
                     await reader.NextResultAsync(token);
+                    var points = new List<IndexPoint>(LoadBatch);
                     while (await reader.ReadAsync(token))
                     {
-                        var point = ToPoint(MemoryRow.Read(reader), ReadVector(reader));
+                        var point = ToPoint(MemoryRow.Read(reader), reader.NullableFloats(VectorOrdinal, TakeSpare));
                         if (point.Vector.IsEmpty)
                             LacksVectors = true;
-                        if (!points.TryWrite(point))
-                            await points.WriteAsync(point, token);
+                        points.Add(point);
+                        if (points.Count < LoadBatch)
+                            continue;
+                        await batches.WriteAsync(points, token);
+                        points = new List<IndexPoint>(LoadBatch);
                     }
 
+                    await batches.WriteAsync(points, token);
                     return xid;
                 },
                 ct);
@@ -107,7 +139,7 @@ internal sealed class MemoryTruth(Database database, EmbeddingSpace space) : IIn
         }
         finally
         {
-            points.Complete();
+            batches.Complete();
         }
     }
 
@@ -146,5 +178,5 @@ internal sealed class MemoryTruth(Database database, EmbeddingSpace space) : IIn
             : null,
     };
 
-    private static ReadOnlyMemory<float> ReadVector(NpgsqlDataReader reader) => reader.NullableFloats(MemoryRow.ColumnCount + 1);
+    private static ReadOnlyMemory<float> ReadVector(NpgsqlDataReader reader) => reader.NullableFloats(VectorOrdinal);
 }

@@ -7,6 +7,14 @@ public interface IIndexTruth
     IAsyncEnumerable<IndexPoint> LoadAsync(Guid ownerId, CancellationToken ct);
 
     /// <summary>
+    /// Takes back points of <see cref="LoadAsync"/> that the index has copied and looks at no more: their vectors' memory may serve points that are
+    /// still to come. Called while the load goes on.
+    /// </summary>
+    void Reclaim(IReadOnlyList<IndexPoint> points)
+    {
+    }
+
+    /// <summary>
     /// The current state of the given records, whoever owns them; a record that is not there any more is left out. Reads what is
     /// committed at the time of the call, never what an outbox row remembered.
     /// </summary>

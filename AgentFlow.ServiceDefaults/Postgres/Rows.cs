@@ -11,7 +11,8 @@ public static class Rows
     public static string? NullableString(this NpgsqlDataReader reader, int ordinal) => reader.IsDBNull(ordinal) ? null : reader.GetString(ordinal);
 
     /// <summary>A bytea of little-endian 32-bit floats, without a copy of its bytes: an index that is loaded reads thousands. Empty where there is none.</summary>
-    public static ReadOnlyMemory<float> NullableFloats(this NpgsqlDataReader reader, int ordinal)
+    /// <param name="makeRoom">Gives an array of at least so many floats; absent: a new one.</param>
+    public static ReadOnlyMemory<float> NullableFloats(this NpgsqlDataReader reader, int ordinal, Func<int, float[]>? makeRoom = null)
     {
         if (reader.IsDBNull(ordinal))
             return default;
@@ -20,7 +21,12 @@ public static class Rows
         try
         {
             reader.GetBytes(ordinal, 0, bytes, 0, length);
-            return MemoryMarshal.Cast<byte, float>(bytes.AsSpan(0, length)).ToArray();
+            var read = MemoryMarshal.Cast<byte, float>(bytes.AsSpan(0, length));
+            if (makeRoom is null)
+                return read.ToArray();
+            var room = makeRoom(read.Length);
+            read.CopyTo(room);
+            return room.AsMemory(0, read.Length);
         }
         finally
         {

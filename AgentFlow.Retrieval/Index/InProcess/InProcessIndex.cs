@@ -117,21 +117,21 @@ internal sealed class InProcessIndex(IIndexTruth truth, int dimensions, InProces
         var applying = Task.CompletedTask;
         try
         {
-            var batch = new List<IndexWrite>(LoadBatch);
+            var batch = new List<IndexPoint>(LoadBatch);
             await foreach (var point in truth.LoadAsync(ownerId, CancellationToken.None))
             {
-                batch.Add(new IndexWrite.Put(point));
+                batch.Add(point);
                 if (batch.Count < LoadBatch)
                     continue;
                 await applying;
                 var full = batch;
-                applying = Task.Run(() => owner.Table.Apply(full));
-                batch = new List<IndexWrite>(LoadBatch);
+                applying = Task.Run(() => Take(owner.Table, full));
+                batch = new List<IndexPoint>(LoadBatch);
             }
 
             await applying;
             if (batch.Count > 0)
-                owner.Table.Apply(batch);
+                Take(owner.Table, batch);
             owner.IsReady = true;
         }
         finally
@@ -144,6 +144,12 @@ internal sealed class InProcessIndex(IIndexTruth truth, int dimensions, InProces
         }
 
         Evict(ownerId);
+    }
+
+    private void Take(OwnerTable table, List<IndexPoint> points)
+    {
+        table.Apply(points.ConvertAll(static IndexWrite (point) => new IndexWrite.Put(point)));
+        truth.Reclaim(points);
     }
 
     private void Evict(Guid keep)

@@ -41,6 +41,17 @@ public sealed class InProcessIndexTests : IndexContract
     }
 
     [Fact]
+    public async Task What_was_loaded_is_the_index_s_own_when_it_hands_the_points_back()
+    {
+        var (truth, owner) = (new ListTruth(), Guid.CreateVersion7());
+        for (var i = 0; i < 700; i++)
+            truth.Put(owner, Points.Of($"green tea {i}"));
+        var hits = await NewIndex(truth).SearchAsync(owner, Points.Query("green tea 7") with { Limit = 700 }, Ct);
+        Assert.Equal(700, hits.Count);
+        Assert.All(hits, hit => Assert.InRange(hit.Dense!.Value, 0.1, 1.001));
+    }
+
+    [Fact]
     public async Task A_load_that_failed_is_tried_again()
     {
         var (truth, owner) = (new ListTruth(), Guid.CreateVersion7());

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using AgentFlow.Retrieval.Index;
 
 namespace AgentFlow.Tests.Retrieval.Index;
@@ -29,7 +30,17 @@ internal sealed class ListTruth : IIndexTruth
         var points = _points.Values.Where(point => point.OwnerId == ownerId && point.Point is not null).Select(point => point.Point!).ToList();
         await WhileLoading();
         foreach (var point in points)
-            yield return point;
+            yield return point with { Vector = point.Vector.ToArray() };
+    }
+
+    /// <summary>Whoever still looked at these vectors would find nothing by them.</summary>
+    public void Reclaim(IReadOnlyList<IndexPoint> points)
+    {
+        foreach (var point in points)
+        {
+            if (MemoryMarshal.TryGetArray(point.Vector, out var array))
+                array.AsSpan().Fill(float.NaN);
+        }
     }
 
     public Task<IReadOnlyList<TruthPoint>> ReadAsync(IReadOnlyList<Guid> ids, CancellationToken ct) =>
