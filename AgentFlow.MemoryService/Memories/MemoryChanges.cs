@@ -87,18 +87,26 @@ internal sealed class MemoryChanges(
         return await DeleteAsync(caller.OwnerId, operationId, [id.Value], ct) > 0;
     }
 
-    /// <summary>Deletes everything that the filter matches, closed facts and expired memories included.</summary>
+    /// <param name="ids">Checked to be the caller's.</param>
+    internal Task DeleteManyAsync(MemoryCaller caller, IReadOnlyList<Guid> ids, Guid operationId, CancellationToken ct) => DeleteAsync(caller.OwnerId, operationId, ids, ct);
+
+    /// <summary>
+    /// Deletes everything that the filter matches, whatever its state, in steps that are whole by themselves: what is cut off in between goes on with the
+    /// next call. Looks again from the start until nothing is left, for what others committed behind the step.
+    /// </summary>
     internal async Task<int> DeleteMatchingAsync(MemoryCaller caller, FilterExpression? filter, Guid operationId, CancellationToken ct)
     {
-        var deleted = 0;
-        foreach (var pending in new[] { false, true })
+        var bound = FilterExpression.AllOf(caller.Condition(), filter);
+        var (deleted, before) = (0, -1);
+        while (deleted != before)
         {
-            var listing = new MemoryListing
+            before = deleted;
+            long after = 0;
+            while (await reader.PresentAsync(caller.OwnerId, bound, after, DeleteBatch, ct) is { Count: > 0 } step)
             {
-                Filter = FilterExpression.AllOf(caller.Condition(), filter), Superseded = true, Expired = true, Pending = pending, Limit = DeleteBatch,
-            };
-            while (await reader.IdsAsync(caller.OwnerId, listing, ct) is { Count: > 0 } ids)
-                deleted += await DeleteAsync(caller.OwnerId, operationId, ids, ct);
+                deleted += await DeleteAsync(caller.OwnerId, operationId, step.ConvertAll(static one => one.Id), ct);
+                after = step[^1].Sequence;
+            }
         }
 
         return deleted;

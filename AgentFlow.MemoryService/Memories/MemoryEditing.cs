@@ -40,10 +40,11 @@ internal sealed class MemoryEditing(Database database)
         returning {MemoryRow.Columns}
         """;
 
+    /// <summary>Locks in the order of the ids. One look for each: as a list beside the owner, a plan may read all that the owner has, for every step of a large deletion.</summary>
     private const string DeleteSql =
         """
         with old as (
-            select * from memories m where owner_id = $1 and status <> 3 and id = any($2) order by id for update
+            select m.* from unnest($2) as given (id) cross join lateral (select * from memories where id = given.id and owner_id = $1 and status <> 3 limit 1 for update) m
         ), unembedded as (
             delete from memory_embeddings e using old where e.memory_id = old.id
         ), unlinked as (
@@ -89,11 +90,17 @@ internal sealed class MemoryEditing(Database database)
     /// <returns>Ids and the versions of the deletions.</returns>
     internal Task<List<(MemoryId Id, int Version)>> DeleteAsync(
         Guid ownerId, Guid operationId, IReadOnlyList<Guid> ids, DateTimeOffset now, CancellationToken ct) =>
-        database.ForOwner(ownerId).QueryAsync(
-            DeleteSql,
-            [ownerId, ids.ToArray(), operationId, (short)MemoryChange.Deleted, now],
-            reader => (new MemoryId(reader.GetGuid(0)), reader.GetInt32(1)),
-            ct);
+        database.ForOwner(ownerId).CreateBatch().ByIndex(oneByOne: true)
+            .Add(DeleteSql, [ownerId, ids.Distinct().Order().ToArray(), operationId, (short)MemoryChange.Deleted, now])
+            .ReadAsync(
+                async (reader, token) =>
+                {
+                    var deleted = new List<(MemoryId Id, int Version)>(ids.Count);
+                    while (await reader.ReadAsync(token))
+                        deleted.Add((new MemoryId(reader.GetGuid(0)), reader.GetInt32(1)));
+                    return deleted;
+                },
+                ct);
 }
 
 /// <summary>An edit would make two live memories of the same subjects say the same.</summary>

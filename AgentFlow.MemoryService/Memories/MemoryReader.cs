@@ -37,14 +37,25 @@ internal sealed class MemoryReader(Database database, TimeProvider time)
             $"select count(*) from {sql.Source} where {sql.Condition}", sql.Parameters, reader => reader.GetInt64(0), ct);
     }
 
-    /// <summary>Ids of what a listing would show, oldest first.</summary>
-    internal Task<List<Guid>> IdsAsync(Guid ownerId, MemoryListing listing, CancellationToken ct)
+    /// <summary>What the filter matches and is not deleted: closed, expired, pending and rejected memories too; oldest first.</summary>
+    /// <param name="after">The sequence number that the last page ended with.</param>
+    internal Task<List<(Guid Id, long Sequence)>> PresentAsync(Guid ownerId, FilterExpression? filter, long after, int limit, CancellationToken ct)
     {
         var sql = new MemorySql(ownerId, time.GetUtcNow());
-        sql.Where(listing);
-        return database.ForOwner(ownerId).QueryAsync(
-            $"select m.id from {sql.Source} where {sql.Condition} order by m.seq limit {sql.Parameter(listing.Limit)}",
-            sql.Parameters, reader => reader.GetGuid(0), ct);
+        sql.And("m.status <> 3");
+        sql.Filter(filter);
+        sql.And($"m.seq > {sql.Parameter(after)}");
+        return database.ForOwner(ownerId).CreateBatch().ByIndex()
+            .Add($"select m.id, m.seq from {sql.Source} where {sql.Condition} order by m.seq limit {sql.Parameter(limit)}", sql.Parameters)
+            .ReadAsync(
+                async (reader, token) =>
+                {
+                    var present = new List<(Guid Id, long Sequence)>();
+                    while (await reader.ReadAsync(token))
+                        present.Add((reader.GetGuid(0), reader.GetInt64(1)));
+                    return present;
+                },
+                ct);
     }
 
     /// <summary>What happened to one memory, oldest first.</summary>

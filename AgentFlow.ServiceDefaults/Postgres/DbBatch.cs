@@ -51,14 +51,17 @@ public sealed class DbBatch
     /// Has the statements of the transaction find rows by indexes, whatever the planner knows of a table: a plan that was made and kept while the table
     /// was empty reads all of it, for each row of a join, when it has grown.
     /// </summary>
-    public DbBatch ByIndex()
+    /// <param name="oneByOne">Also looks up each row of a join by itself: for statements over some ids of a large table, which other joins would read whole.</param>
+    public DbBatch ByIndex(bool oneByOne = false)
     {
         if (Count > 0)
         {
             throw new InvalidOperationException("ByIndex comes before the statements of a batch.");
         }
 
-        batch.BatchCommands.Add(new NpgsqlBatchCommand("select set_config('enable_seqscan', 'off', true)"));
+        batch.BatchCommands.Add(new NpgsqlBatchCommand(oneByOne
+            ? "select set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)"
+            : "select set_config('enable_seqscan', 'off', true)"));
         skip++;
         return this;
     }
