@@ -67,6 +67,13 @@ internal sealed class MemoryOptions
     [Range(typeof(TimeSpan), "01:00:00", "3650.00:00:00")]
     public TimeSpan KeepDeletedFor { get; set; } = TimeSpan.FromDays(30);
 
+    /// <summary>
+    /// Memories that a search with <c>knownAt</c> looks at, the newest first, 1 to 1,000,000; where there were more, it says <c>past_truncated</c>.
+    /// They are read and indexed for that search alone, some 4 kB of memory each. Default 50,000.
+    /// </summary>
+    [Range(1, 1_000_000)]
+    public int MaxPastMemories { get; set; } = 50_000;
+
     /// <summary>After this time a memory counts half, 1 h to 10 years; absent: age does not count. Default absent.</summary>
     [Range(typeof(TimeSpan), "01:00:00", "3650.00:00:00")]
     public TimeSpan? DecayHalfLife { get; set; }

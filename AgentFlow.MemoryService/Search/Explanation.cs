@@ -1,5 +1,6 @@
 using System.Globalization;
 using AgentFlow.Contracts;
+using AgentFlow.MemoryService.Index;
 using AgentFlow.MemoryService.Memories;
 using AgentFlow.Retrieval.Filters;
 
@@ -8,24 +9,27 @@ namespace AgentFlow.MemoryService.Search;
 /// <summary>Says why a memory that was asked about is not among the results, by the first reason on its way that applies.</summary>
 internal static class Explanation
 {
+    /// <summary>A memory outside of what the caller's key may see is as unknown as one that does not exist.</summary>
+    internal const string Unknown = "There is no such memory.";
+
     /// <returns>Null when it was returned.</returns>
     internal static async Task<string?> WhyNotAsync(
         CandidateRows rows, Guid ownerId, MemoryId id, MemoryQuery query, Candidates candidates, IReadOnlyList<FoundMemory> results, DateTimeOffset now, CancellationToken ct)
     {
         if (results.Any(found => found.Row.Id == id))
             return null;
-        return await rows.FindAsync(ownerId, id, ct) is { } row
-            ? Why(row, query, candidates, now)
-            : "The filter excludes it, or there is no such memory.";
+        return await rows.FindAsync(ownerId, id, ct) is { } row ? Why(row, query, candidates, now) : Unknown;
     }
 
     private static string Why(MemoryRow row, MemoryQuery query, Candidates candidates, DateTimeOffset now)
     {
-        // A memory outside of what the filter may see is as unknown as one that does not exist.
-        if (query.Filter is { } filter && !filter.Matches(new Index.MemoryFields(row)))
-            return "The filter excludes it, or there is no such memory.";
+        var fields = new MemoryFields(row);
+        if (query.Visible is { } visible && !visible.Matches(fields))
+            return Unknown;
         if (row.Status != MemoryStatus.Active)
             return $"It is {row.Status.ToString().ToLowerInvariant()}.";
+        if (query.Filter is { } filter && FilterWords.FirstUnmet(filter, fields) is { } clause)
+            return $"The filter excludes it: {clause} does not hold.";
         if (!query.Expired && !row.IsShownAt(now))
             return $"It expired at {row.ExpiresAt:O}.";
         if (query.AsOf is { } moment && !row.WasTrueAt(moment))

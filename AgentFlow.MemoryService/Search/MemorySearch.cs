@@ -14,6 +14,9 @@ namespace AgentFlow.MemoryService.Search;
 /// <summary>What a search is for, checked and bound to the caller.</summary>
 internal sealed record MemoryQuery(string Text, FilterExpression? Filter)
 {
+    /// <summary>What the caller's key is bound to, which the filter holds too; null when it sees all of its owner's.</summary>
+    public FilterExpression? Visible { get; init; }
+
     public int TopK { get; init; } = 10;
 
     public double Threshold { get; init; }
@@ -191,6 +194,7 @@ internal sealed class MemorySearch(
             throw Ingestion.AddRequestRules.Invalid("explainId", "explainId does not go with knownAt.");
         return new MemoryQuery(request.Query, MemoryFilters.Bind(caller, request.Filter))
         {
+            Visible = caller.Condition(),
             TopK = request.TopK,
             Threshold = request.Threshold ?? 0,
             AsOf = request.AsOf,
