@@ -15,6 +15,8 @@ internal static class ExchangeEndpoints
     /// <summary>About 100,000 memories with their past.</summary>
     private const long MaxImportBytes = 256L << 20;
 
+    private const int BufferedBytes = 256 << 10;
+
     internal static void MapExchange(this IEndpointRouteBuilder routes)
     {
         var group = routes.MapGroup("/api").WithTags("Exchange").ProducesProblem(StatusCodes.Status400BadRequest);
@@ -43,9 +45,10 @@ internal static class ExchangeEndpoints
         writer.WriteEndObject();
     }
 
+    /// <summary>The body is read twice, from a file where it is large: nothing is stored before all of it was found in order.</summary>
     private static async Task<Ok<ImportReport>> ImportAsync(HttpContext context, MemoryCaller caller, MemoryImport import, CancellationToken ct)
     {
-        using var body = await JsonDocument.ParseAsync(context.Request.Body, cancellationToken: ct);
-        return TypedResults.Ok(await import.RunAsync(caller, body.RootElement.Clone(), ct));
+        context.Request.EnableBuffering(BufferedBytes, MaxImportBytes);
+        return TypedResults.Ok(await import.RunAsync(caller, context.Request.Body, ct));
     }
 }

@@ -12,22 +12,8 @@ namespace AgentFlow.MemoryService.Exchange;
 /// </summary>
 internal static class Mem0Export
 {
-    internal static bool IsOne(JsonElement body) =>
-        body.ValueKind == JsonValueKind.Array || (body.ValueKind == JsonValueKind.Object && !body.TryGetProperty("format", out _));
-
     /// <exception cref="ProblemException">400 naming the entry.</exception>
-    internal static IReadOnlyList<ExportedMemory> Read(JsonElement body, DateTimeOffset now)
-    {
-        var list = body.ValueKind == JsonValueKind.Array ? body
-            : body.TryGetProperty("results", out var results) ? results
-            : body.TryGetProperty("memories", out var memories) ? memories
-            : throw Invalid("An import is an export of ours or of Mem0's: an array, or results, or memories.");
-        if (list.ValueKind != JsonValueKind.Array)
-            throw Invalid("The memories are a list.");
-        return [.. list.EnumerateArray().Select((entry, i) => Entry(entry, i, now))];
-    }
-
-    private static ExportedMemory Entry(JsonElement entry, int index, DateTimeOffset now)
+    internal static ExportedMemory Entry(JsonElement entry, int index, DateTimeOffset now)
     {
         if (entry.ValueKind != JsonValueKind.Object || Text(entry, "memory") is not { Length: > 0 } text)
             throw Invalid($"Entry {index} has no memory.");
@@ -66,5 +52,5 @@ internal static class Mem0Export
     private static DateTimeOffset? Time(JsonElement entry, string name) =>
         DateTimeOffset.TryParse(Text(entry, name), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out var time) ? time : null;
 
-    private static ProblemException Invalid(string detail) => new(StatusCodes.Status400BadRequest, "invalid_import", detail);
+    internal static ProblemException Invalid(string detail) => new(StatusCodes.Status400BadRequest, "invalid_import", detail);
 }
