@@ -20,6 +20,8 @@ internal static class AddRequestRules
         if ((request.Text is null) == (request.Messages is null))
             throw Invalid("text", "Give either text or messages.");
         CheckScope(scope);
+        if (SubjectFilter.Pairs(scope).Any(subject => subject.Value == "*"))
+            throw Invalid("userId", "A subject can not be named *: in filters and deletions that means any.");
         if (request.Text is not null)
             CheckText("text", request.Text, options);
         CheckMessages(request.Messages, options);
@@ -73,6 +75,8 @@ internal static class AddRequestRules
 
         if (text.Contains("\\u0000", StringComparison.OrdinalIgnoreCase))
             throw Invalid("metadata", "metadata holds U+0000.");
+        if (StorableJson.Refusal(value) is { } refusal)
+            throw Invalid("metadata", $"metadata {refusal}.");
     }
 
     internal static void CheckCategories(IReadOnlyList<string>? categories)
@@ -82,7 +86,7 @@ internal static class AddRequestRules
         if (categories.Count > MaxCategories)
             throw Invalid("categories", $"At most {MaxCategories} categories are allowed.");
         foreach (var category in categories)
-            CheckPlain("categories", category, MaxCategoryLength, mayBeEmpty: false);
+            CheckPlain("categories", category ?? throw Invalid("categories", "A category is text, not null."), MaxCategoryLength, mayBeEmpty: false);
     }
 
     private static void CheckMessages(IReadOnlyList<MemoryMessage>? messages, MemoryOptions options)
@@ -99,6 +103,8 @@ internal static class AddRequestRules
 
         for (var i = 0; i < messages.Count; i++)
         {
+            if (messages[i] is null)
+                throw Invalid($"messages[{i}]", "A message is an object, not null.");
             CheckText($"messages[{i}].content", messages[i].Content, options);
             CheckPlain($"messages[{i}].role", messages[i].Role, 50, mayBeEmpty: false);
             CheckPlain($"messages[{i}].name", messages[i].Name, MaxSubjectLength);

@@ -29,7 +29,11 @@ internal sealed class MemoryBatches(MemoryIngestion ingestion, MemoryChanges cha
     internal static int Check(MemoryBatch batch)
     {
         var count = (batch.Add?.Count ?? 0) + (batch.Update?.Count ?? 0) + (batch.Delete?.Count ?? 0);
-        return count is > 0 and <= MaxEntries ? count : throw AddRequestRules.Invalid("add", $"A batch has 1 to {MaxEntries} entries; this one has {count}.");
+        if (count is 0 or > MaxEntries)
+            throw AddRequestRules.Invalid("add", $"A batch has 1 to {MaxEntries} entries; this one has {count}.");
+        if (batch.Add?.Any(entry => entry is null) == true)
+            throw AddRequestRules.Invalid("add", "An entry is an object, not null.");
+        return batch.Update?.Any(entry => entry is null) == true ? throw AddRequestRules.Invalid("update", "An entry is an object, not null.") : count;
     }
 
     /// <exception cref="ProblemException">400: what is asked for later can't be answered now.</exception>

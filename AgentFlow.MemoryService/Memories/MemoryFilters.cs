@@ -12,7 +12,12 @@ internal static class MemoryFilters
     internal static readonly FilterField ValidTo = new("valid_to", []);
     internal static readonly FilterField ExpiresAt = new("expires_at", []);
 
-    internal static readonly FilterSchema Schema = new(
+    internal static readonly FilterSchema Schema = Make();
+
+    /// <summary>Mem0's filters also call the text keywords; beside <c>metadata</c>, where that is a key like any other.</summary>
+    internal static readonly FilterSchema Mem0Schema = Make("keywords", "keywords_search");
+
+    private static FilterSchema Make(params string[] textAliases) => new(
         "m.metadata",
         new FilterColumn(SubjectFilter.UserId, FilterKind.Text, "m.user_id", "userId"),
         new FilterColumn(SubjectFilter.AgentId, FilterKind.Text, "m.agent_id", "agentId"),
@@ -32,7 +37,7 @@ internal static class MemoryFilters
         new FilterColumn("expires_at", FilterKind.Instant, "m.expires_at", "expiresAt", "expiration_date", "expirationDate"),
         new FilterColumn("valid_from", FilterKind.Instant, "m.valid_from", "validFrom"),
         new FilterColumn("valid_to", FilterKind.Instant, "m.valid_to", "validTo"),
-        new FilterColumn("text", FilterKind.Text, "m.text"));
+        new FilterColumn("text", FilterKind.Text, "m.text", textAliases));
 
     internal static FilterBound At(DateTimeOffset moment, bool inclusive) => new(new FilterValue(moment), inclusive);
 
