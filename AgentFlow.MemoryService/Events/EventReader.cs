@@ -12,6 +12,9 @@ namespace AgentFlow.MemoryService.Events;
 /// <summary>Tells what happened to an owner's memories. Thread-safe.</summary>
 internal sealed class EventReader(Database database, DurableQueue queue)
 {
+    /// <summary>Changes that one page of operations tells of at most; one operation may delete any number of memories.</summary>
+    private const int MaxChanges = 10_000;
+
     /// <summary>Where a reader of the feed is: everything up to this transaction and row was told.</summary>
     internal readonly record struct FeedPosition(ulong Xid, long Sequence)
     {
@@ -46,6 +49,40 @@ internal sealed class EventReader(Database database, DurableQueue queue)
             ct);
         var last = rows.Count == 0 ? after : new FeedPosition(rows[^1].Xid, rows[^1].Row.Sequence);
         return ([.. rows.Select(row => row.Row)], last);
+    }
+
+    /// <summary>Whole operations, newest first.</summary>
+    internal async Task<IReadOnlyList<IReadOnlyList<HistoryRow>>> OperationsAsync(MemoryCaller caller, int offset, int limit, CancellationToken ct)
+    {
+        var subject = caller.FixedSubject ?? new MemoryScope();
+        var rows = await database.ForOwner(caller.OwnerId).QueryAsync(
+            $"""
+            with seen as (
+                select operation_id, max(seq) as last from memory_history
+                where owner_id = $1 and ($2::text is null or user_id = $2) and ($3::text is null or agent_id = $3)
+                    and ($4::text is null or session_id = $4) and ($5::text is null or app_id = $5)
+                group by operation_id order by last desc offset $6 limit $7
+            )
+            select {HistoryRow.Columns} from seen join memory_history h on h.owner_id = $1 and h.operation_id = seen.operation_id
+            where ($2::text is null or h.user_id = $2) and ($3::text is null or h.agent_id = $3)
+                and ($4::text is null or h.session_id = $4) and ($5::text is null or h.app_id = $5)
+            order by seen.last desc, h.seq limit {MaxChanges}
+            """,
+            [caller.OwnerId, subject.UserId, subject.AgentId, subject.SessionId, subject.AppId, offset, limit], HistoryRow.Read, ct);
+        return [.. rows.GroupBy(row => row.OperationId).Select(operation => operation.ToList())];
+    }
+
+    /// <returns>How many operations there were.</returns>
+    internal Task<long> CountOperationsAsync(MemoryCaller caller, CancellationToken ct)
+    {
+        var subject = caller.FixedSubject ?? new MemoryScope();
+        return database.ForOwner(caller.OwnerId).QuerySingleAsync(
+            """
+            select count(distinct operation_id) from memory_history
+            where owner_id = $1 and ($2::text is null or user_id = $2) and ($3::text is null or agent_id = $3)
+                and ($4::text is null or session_id = $4) and ($5::text is null or app_id = $5)
+            """,
+            [caller.OwnerId, subject.UserId, subject.AgentId, subject.SessionId, subject.AppId], reader => reader.GetInt64(0), ct);
     }
 
     /// <returns>Null when the caller has no such operation.</returns>

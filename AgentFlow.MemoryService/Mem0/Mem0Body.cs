@@ -44,9 +44,16 @@ internal readonly struct Mem0Body(JsonElement root)
     internal double? Number(string name) => Get(name) switch
     {
         null => null,
-        { ValueKind: JsonValueKind.Number } value => value.GetDouble(),
-        { ValueKind: JsonValueKind.String } value when double.TryParse(value.GetString(), NumberStyles.Float, CultureInfo.InvariantCulture, out var number) => number,
+        { ValueKind: JsonValueKind.Number } value when double.IsFinite(value.GetDouble()) => value.GetDouble(),
+        { ValueKind: JsonValueKind.String } value when double.TryParse(value.GetString(), NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && double.IsFinite(number) => number,
         _ => throw Mem0Edge.Invalid($"{name} must be a number"),
+    };
+
+    internal int? Whole(string name) => Number(name) switch
+    {
+        null => null,
+        { } number when number is >= int.MinValue and <= int.MaxValue && number == Math.Floor(number) => (int)number,
+        _ => throw Mem0Edge.Invalid($"{name} must be a whole number"),
     };
 
     internal IReadOnlyList<JsonElement> List(string name) => Get(name) switch
@@ -76,7 +83,7 @@ internal readonly struct Mem0Body(JsonElement root)
         if (string.IsNullOrEmpty(date))
             return null;
         if (DateOnly.TryParseExact(date, "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.None, out var day))
-            return new DateTimeOffset(day.AddDays(1).ToDateTime(TimeOnly.MinValue), TimeSpan.Zero);
+            return day == DateOnly.MaxValue ? DateTimeOffset.MaxValue : new DateTimeOffset(day.AddDays(1).ToDateTime(TimeOnly.MinValue), TimeSpan.Zero);
         return DateTimeOffset.TryParse(date, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out var moment)
             ? moment
             : throw Mem0Edge.Invalid("expiration_date must be a date, YYYY-MM-DD");

@@ -7,6 +7,7 @@ using AgentFlow.MemoryService.Ingestion;
 using AgentFlow.MemoryService.Memories;
 using AgentFlow.MemoryService.Search;
 using AgentFlow.Retrieval.Filters;
+using AgentFlow.ServiceDefaults.Problems;
 using AgentFlow.ServiceDefaults.Queue;
 
 namespace AgentFlow.MemoryService.Mem0;
@@ -17,6 +18,7 @@ internal sealed class Mem0Calls(
 {
     private const int DefaultPageSize = 100;
     private const int MaxPageSize = 1_000;
+    private const int MaxPage = 1_000_000;
 
     /// <param name="EventId">Of the operation, to be asked about at <c>/v1/event/{id}/</c>.</param>
     /// <param name="Response">Null when the extraction was queued.</param>
@@ -41,7 +43,7 @@ internal sealed class Mem0Calls(
     {
         var query = body.Required("query");
         MemorySearch.CheckQuery(query);
-        var topK = (int)(body.Number("top_k") ?? body.Number("limit") ?? defaultTopK);
+        var topK = body.Whole("top_k") ?? body.Whole("limit") ?? defaultTopK;
         if (topK is < 0 or > 1_000)
             throw Mem0Edge.Invalid("top_k must be between 1 and 1000");
         return search.FindAsync(
@@ -62,12 +64,33 @@ internal sealed class Mem0Calls(
         MemoryCaller caller, FilterExpression? filter, bool expired, int page, int? pageSize, CancellationToken ct)
     {
         var size = pageSize ?? DefaultPageSize;
-        if (page < 1 || size is < 1 or > MaxPageSize)
-            throw Mem0Edge.Invalid($"page starts at 1 and page_size is 1 to {MaxPageSize}");
-        var listing = new MemoryListing { Filter = filter, Expired = expired, Offset = checked((page - 1) * size), Limit = size };
+        if (page is < 1 or > MaxPage || size is < 1 or > MaxPageSize)
+            throw Mem0Edge.Invalid($"page is 1 to {MaxPage} and page_size is 1 to {MaxPageSize}");
+        var listing = new MemoryListing { Filter = filter, Expired = expired, Offset = (page - 1) * size, Limit = size };
         var rows = await reader.ListAsync(caller.OwnerId, listing, ct);
         var count = page == 1 && rows.Count < size ? rows.Count : await reader.CountAsync(caller.OwnerId, listing, ct);
         return (rows, count);
+    }
+
+    /// <returns>All of them, newest first.</returns>
+    /// <exception cref="ProblemException">413: there are more than <paramref name="most"/>.</exception>
+    internal async Task<IReadOnlyList<MemoryRow>> AllAsync(MemoryCaller caller, FilterExpression? filter, int most, CancellationToken ct)
+    {
+        var rows = new List<MemoryRow>();
+        var listing = new MemoryListing { Filter = filter, Limit = MaxPageSize };
+        while (await reader.ListAsync(caller.OwnerId, listing, ct) is { Count: > 0 } page)
+        {
+            rows.AddRange(page);
+            if (rows.Count > most)
+            {
+                throw new ProblemException(
+                    StatusCodes.Status413PayloadTooLarge, "too_many_memories", $"More than {most} memories match; narrow the filters, or take all of them with POST /api/export.");
+            }
+
+            listing = listing with { Before = page[^1].Sequence };
+        }
+
+        return rows;
     }
 
     internal async Task<MemoryRow> GetAsync(MemoryCaller caller, string id, CancellationToken ct) =>
@@ -98,6 +121,18 @@ internal sealed class Mem0Calls(
         if (!await changes.DeleteAsync(caller, ParseId(id), Guid.CreateVersion7(), ct))
             throw Mem0Edge.NotFound();
     }
+
+    /// <summary>A batch with an id that is not there changes nothing, so that what it did need not be guessed.</summary>
+    /// <exception cref="ProblemException">404 naming the first that is not there.</exception>
+    internal async Task<IReadOnlyList<Guid>> CheckThereAsync(MemoryCaller caller, IReadOnlyList<string> ids, CancellationToken ct)
+    {
+        var parsed = ids.Select(id => ParseId(id).Value).ToList();
+        var there = (await reader.GetManyAsync(caller.OwnerId, parsed, ct)).Where(row => row.Status != MemoryStatus.Deleted && caller.Sees(row.Scope)).Select(row => row.Id.Value).ToHashSet();
+        var missing = parsed.FindIndex(id => !there.Contains(id));
+        return missing < 0 ? parsed : throw Mem0Edge.NotFound($"Memory {ids[missing]}");
+    }
+
+    internal Task DeleteManyAsync(MemoryCaller caller, IReadOnlyList<Guid> ids, CancellationToken ct) => changes.DeleteManyAsync(caller, ids, Guid.CreateVersion7(), ct);
 
     /// <returns>The operation's id.</returns>
     internal async Task<Guid> DeleteSubjectAsync(MemoryCaller caller, MemoryScope asked, CancellationToken ct)

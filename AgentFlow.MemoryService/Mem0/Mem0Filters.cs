@@ -18,8 +18,10 @@ internal static class Mem0Filters
         filter = FilterExpression.AllOf(filter, SubjectFilter.Of(body.Scope()));
         if (body.Texts("categories") is { Count: > 0 } categories)
             filter = FilterExpression.AllOf(filter, new FilterExpression.AnyOf(new FilterField("categories", []), [.. categories.Select(category => new FilterValue(category))]));
-        if (body.Get("metadata") is { ValueKind: JsonValueKind.Object } metadata && metadata.EnumerateObject().Any())
-            filter = FilterExpression.AllOf(filter, Parse(JsonElement.Parse($$"""{"metadata":{{metadata.GetRawText()}}}""")));
+        if (body.Get("metadata") is { } metadata && metadata.ValueKind != JsonValueKind.Object)
+            throw Mem0Edge.Invalid("metadata must be an object");
+        else if (body.Get("metadata") is { } wanted && wanted.EnumerateObject().Any())
+            filter = FilterExpression.AllOf(filter, Parse(JsonElement.Parse($$"""{"metadata":{{wanted.GetRawText()}}}""")));
         if (body.Text("keywords") is { Length: > 0 } keywords)
             filter = FilterExpression.AllOf(filter, new FilterExpression.Contains(new FilterField("text", []), keywords, IgnoreCase: true));
         filter = FilterExpression.AllOf(filter, Created(body));
@@ -42,17 +44,8 @@ internal static class Mem0Filters
 
     private static FilterExpression? Parse(JsonElement filters)
     {
-        var parsed = FilterParser.Parse(Rename(filters), MemoryFilters.Schema, out var error);
+        var parsed = FilterParser.Parse(filters, MemoryFilters.Mem0Schema, out var error);
         return error is null ? parsed : throw Mem0Edge.Invalid(error.ToString());
-    }
-
-    // {"keywords": {"icontains": "tea"}} names the text; in our grammar it would be a metadata key.
-    private static JsonElement Rename(JsonElement filters)
-    {
-        var text = filters.GetRawText();
-        return text.Contains("\"keywords\"", StringComparison.Ordinal) || text.Contains("\"keywords_search\"", StringComparison.Ordinal)
-            ? JsonElement.Parse(text.Replace("\"keywords_search\":", "\"text\":", StringComparison.Ordinal).Replace("\"keywords\":", "\"text\":", StringComparison.Ordinal))
-            : filters;
     }
 
     internal static MemoryScope FromQuery(IQueryCollection query) => new()
@@ -60,5 +53,8 @@ internal static class Mem0Filters
         UserId = Value(query, "user_id"), AgentId = Value(query, "agent_id"), SessionId = Value(query, "run_id"), AppId = Value(query, "app_id"),
     };
 
-    private static string? Value(IQueryCollection query, string name) => query.TryGetValue(name, out var value) && value.Count > 0 && value[0]!.Length > 0 ? value[0] : null;
+    /// <exception cref="ServiceDefaults.Problems.ProblemException">400: it is given twice; which of them is meant can not be guessed where something is deleted.</exception>
+    private static string? Value(IQueryCollection query, string name) => !query.TryGetValue(name, out var value) ? null
+        : value.Count > 1 ? throw Mem0Edge.Invalid($"{name} is given more than once")
+        : value is [{ Length: > 0 } only] ? only : null;
 }

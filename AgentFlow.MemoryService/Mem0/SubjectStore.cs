@@ -31,27 +31,46 @@ internal sealed record Subject(string Type, string Name, long Memories, DateTime
 /// <summary>Counts an owner's memories by subject. Thread-safe.</summary>
 internal sealed class SubjectStore(Database database)
 {
-    private const int MaxSubjects = 10_000;
-
     internal static readonly string[] Types = ["user", "agent", "app", "run"];
 
+    private const string Counted =
+        """
+        from memories m
+        cross join lateral (values ('user', m.user_id, 0), ('agent', m.agent_id, 1), ('app', m.app_id, 2), ('run', m.session_id, 3)) as s (type, name, place)
+        where m.owner_id = $1 and m.status = 0 and m.valid_to is null and s.name is not null
+            and ($2::text is null or m.user_id = $2) and ($3::text is null or m.agent_id = $3)
+            and ($4::text is null or m.session_id = $4) and ($5::text is null or m.app_id = $5)
+        """;
+
     /// <summary>By type, then by name.</summary>
-    internal Task<List<Subject>> ListAsync(MemoryCaller caller, CancellationToken ct)
+    internal Task<List<Subject>> ListAsync(MemoryCaller caller, int offset, int limit, CancellationToken ct) => database.ForOwner(caller.OwnerId).QueryAsync(
+        $"select s.type, s.name, count(*), min(m.created_at), max(m.updated_at) {Counted} group by s.type, s.name, s.place order by s.place, s.name offset $6 limit $7",
+        [.. Of(caller), offset, limit], Read, ct);
+
+    /// <returns>Null when nothing is remembered of it, or Mem0 has no such type.</returns>
+    internal async Task<Subject?> FindAsync(MemoryCaller caller, string type, string name, CancellationToken ct)
+    {
+        var column = type switch { "user" => "user_id", "agent" => "agent_id", "app" => "app_id", "run" => "session_id", _ => null };
+        return column is null ? null : await database.ForOwner(caller.OwnerId).QuerySingleAsync(
+            $"select s.type, s.name, count(*), min(m.created_at), max(m.updated_at) {Counted} and s.type = $6 and m.{column} = $7 group by s.type, s.name",
+            [.. Of(caller), type, name], Read, ct);
+    }
+
+    /// <returns>How many different subjects of each type there are.</returns>
+    internal async Task<IReadOnlyDictionary<string, long>> CountAsync(MemoryCaller caller, CancellationToken ct)
+    {
+        var found = await database.ForOwner(caller.OwnerId).QueryAsync(
+            $"select s.type, count(distinct s.name) {Counted} group by s.type", Of(caller), reader => KeyValuePair.Create(reader.GetString(0), reader.GetInt64(1)), ct);
+        return found.ToDictionary(StringComparer.Ordinal);
+    }
+
+    private static object?[] Of(MemoryCaller caller)
     {
         var only = caller.FixedSubject ?? new MemoryScope();
-        return database.ForOwner(caller.OwnerId).QueryAsync(
-            """
-            select s.type, s.name, count(*), min(m.created_at), max(m.updated_at) from memories m
-            cross join lateral (values ('user', m.user_id, 0), ('agent', m.agent_id, 1), ('app', m.app_id, 2), ('run', m.session_id, 3)) as s (type, name, place)
-            where m.owner_id = $1 and m.status = 0 and m.valid_to is null and s.name is not null
-                and ($2::text is null or m.user_id = $2) and ($3::text is null or m.agent_id = $3)
-                and ($4::text is null or m.session_id = $4) and ($5::text is null or m.app_id = $5)
-            group by s.type, s.name, s.place order by s.place, s.name limit $6
-            """,
-            [caller.OwnerId, only.UserId, only.AgentId, only.SessionId, only.AppId, MaxSubjects],
-            reader => new Subject(reader.GetString(0), reader.GetString(1), reader.GetInt64(2), reader.Time(3), reader.Time(4)),
-            ct);
+        return [caller.OwnerId, only.UserId, only.AgentId, only.SessionId, only.AppId];
     }
+
+    private static Subject Read(Npgsql.NpgsqlDataReader reader) => new(reader.GetString(0), reader.GetString(1), reader.GetInt64(2), reader.Time(3), reader.Time(4));
 
     /// <returns>Null for a type that Mem0 does not have.</returns>
     internal static MemoryScope? ToScope(string type, string name) => type switch

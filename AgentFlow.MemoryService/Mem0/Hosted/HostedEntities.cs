@@ -8,6 +8,11 @@ namespace AgentFlow.MemoryService.Mem0.Hosted;
 /// <summary>Users, agents, apps and runs of the hosted API; here they are there as long as they have memories.</summary>
 internal static class HostedEntities
 {
+    private const int MaxPageSize = 1_000;
+
+    /// <summary>Names in the list of what can be filtered by, and in the self-hosted server's list, which have no pages; as many rows as Mem0's own looks at.</summary>
+    internal const int MaxNamed = 10_000;
+
     internal static void Map(IEndpointRouteBuilder mem0)
     {
         mem0.MapGet("/v1/entities/", ListAsync).RequireAuthorization(Policies.Read).WithSummary("Mem0: who has memories");
@@ -28,19 +33,21 @@ internal static class HostedEntities
 
     private static async Task<IResult> ListAsync(HttpContext context, MemoryCaller caller, SubjectStore subjects, CancellationToken ct)
     {
-        var all = await subjects.ListAsync(caller, ct);
         var page = HostedMemories.PageNumber(context.Request.Query, "page") ?? 1;
         var size = HostedMemories.PageNumber(context.Request.Query, "page_size") ?? 100;
-        var shown = all.Skip((page - 1) * size).Take(size).Select(subject => subject.ToHosted(caller.OwnerId));
-        var envelope = HostedMemories.Envelope(context, new JsonArray([.. shown]), all.Count, page, size);
+        if (size > MaxPageSize)
+            throw Mem0Edge.Invalid($"page_size is 1 to {MaxPageSize}");
+        var shown = (await subjects.ListAsync(caller, (page - 1) * size, size, ct)).Select(subject => subject.ToHosted(caller.OwnerId));
+        var totals = await subjects.CountAsync(caller, ct);
+        var envelope = HostedMemories.Envelope(context, new JsonArray([.. shown]), totals.Values.Sum(), page, size);
         foreach (var type in SubjectStore.Types)
-            envelope[string.Create(CultureInfo.InvariantCulture, $"total_{type}s")] = all.Count(subject => subject.Type == type);
+            envelope[$"total_{type}s"] = totals.GetValueOrDefault(type);
         return Mem0Edge.Json(envelope);
     }
 
     private static async Task<IResult> FiltersAsync(MemoryCaller caller, SubjectStore subjects, CancellationToken ct)
     {
-        var all = await subjects.ListAsync(caller, ct);
+        var all = await subjects.ListAsync(caller, 0, MaxNamed, ct);
         return Mem0Edge.Json(new JsonObject(SubjectStore.Types.Select(type => KeyValuePair.Create(
             $"{type}s", (JsonNode?)new JsonArray([.. all.Where(subject => subject.Type == type).Select(subject => (JsonNode)subject.Name)])))));
     }
@@ -51,13 +58,13 @@ internal static class HostedEntities
         var name = (await Mem0Body.ReadAsync(context)).Required($"{type}_id");
         caller.Bind(SubjectStore.ToScope(type, name)!);
         var now = time.GetUtcNow();
-        var known = (await subjects.ListAsync(caller, ct)).FirstOrDefault(one => one.Type == type && one.Name == name) ?? new Subject(type, name, 0, now, now);
+        var known = await subjects.FindAsync(caller, type, name, ct) ?? new Subject(type, name, 0, now, now);
         return Mem0Edge.Json(known.ToHosted(caller.OwnerId), known.Memories == 0 ? StatusCodes.Status201Created : StatusCodes.Status200OK);
     }
 
     private static async Task<IResult> GetAsync(string type, string id, MemoryCaller caller, SubjectStore subjects, CancellationToken ct)
     {
-        var subject = (await subjects.ListAsync(caller, ct)).FirstOrDefault(one => $"{one.Type}s" == $"{type.TrimEnd('s')}s" && one.Name == id);
+        var subject = await subjects.FindAsync(caller, type.TrimEnd('s'), id, ct);
         return Mem0Edge.Json((subject ?? throw Mem0Edge.NotFound("Entity")).ToHosted(caller.OwnerId));
     }
 

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using AgentFlow.Contracts.Memories;
 using AgentFlow.MemoryService.Access;
 using AgentFlow.MemoryService.Events;
+using AgentFlow.MemoryService.Ingestion;
 using AgentFlow.MemoryService.Search;
 using AgentFlow.Retrieval.Filters;
 
@@ -11,7 +12,11 @@ namespace AgentFlow.MemoryService.Mem0.Hosted;
 /// <summary>Events, feedback, exports, summary and counts of the hosted API, and what of it has no counterpart here.</summary>
 internal static class HostedExtras
 {
-    private const int MaxExported = 1_000;
+    /// <summary>An export is one row and one answer; more than this leaves by <c>POST /api/export</c>, which has no end.</summary>
+    private const int MaxExported = 10_000;
+
+    private const int DefaultEvents = 100;
+    private const int MaxEvents = 1_000;
 
     internal static void Map(IEndpointRouteBuilder mem0)
     {
@@ -59,16 +64,20 @@ internal static class HostedExtras
 
     private static async Task<IResult> EventsAsync(HttpContext context, MemoryCaller caller, EventReader events, CancellationToken ct)
     {
-        var (rows, _) = await events.FeedAsync(caller, default, 1_000, ct);
-        var results = rows.Reverse().GroupBy(row => row.OperationId).Select(operation => new JsonObject
+        var page = HostedMemories.PageNumber(context.Request.Query, "page") ?? 1;
+        var size = HostedMemories.PageNumber(context.Request.Query, "page_size") ?? DefaultEvents;
+        if (size > MaxEvents)
+            throw Mem0Edge.Invalid($"page_size is 1 to {MaxEvents}");
+        var operations = await events.OperationsAsync(caller, (page - 1) * size, size, ct);
+        var results = operations.Select(operation => new JsonObject
         {
-            ["id"] = operation.Key.ToString("D"),
-            ["event_type"] = operation.First().Change switch { MemoryChange.Deleted => "DELETE", MemoryChange.Updated => "UPDATE", _ => "ADD" },
+            ["id"] = operation[0].OperationId.ToString("D"),
+            ["event_type"] = operation[0].Change switch { MemoryChange.Deleted => "DELETE", MemoryChange.Updated => "UPDATE", _ => "ADD" },
             ["status"] = "SUCCEEDED",
             ["results"] = new JsonArray([.. operation.Select(row => new JsonObject { ["id"] = row.MemoryId.ToString(), ["data"] = new JsonObject { ["memory"] = row.NewText ?? row.OldText } })]),
-            ["created_at"] = Mem0Shapes.Time(operation.Last().At),
-        }).ToList();
-        return Mem0Edge.Json(HostedMemories.Envelope(context, new JsonArray([.. results]), results.Count, 1, Math.Max(1, results.Count)));
+            ["created_at"] = Mem0Shapes.Time(operation[0].At),
+        });
+        return Mem0Edge.Json(HostedMemories.Envelope(context, new JsonArray([.. results]), await events.CountOperationsAsync(caller, ct), page, size));
     }
 
     private static async Task<IResult> FeedbackAsync(HttpContext context, MemoryCaller caller, Mem0Calls calls, ExportStore store, CancellationToken ct)
@@ -93,7 +102,9 @@ internal static class HostedExtras
         var body = await Mem0Body.ReadAsync(context);
         if (body.Get("schema") is not { } schema)
             throw Mem0Edge.Invalid("schema is required");
-        var (rows, _) = await calls.PageAsync(caller, Mem0Filters.Read(caller, body, mustBind: false), expired: false, 1, MaxExported, ct);
+        CheckStorable("schema", schema);
+        CheckStorable("filters", body.Get("filters"));
+        var rows = await calls.AllAsync(caller, Mem0Filters.Read(caller, body, mustBind: false), MaxExported, ct);
 
         // The platform fills the schema with a model; here an export holds the memories themselves, with the schema beside them.
         var export = new JsonObject { ["memories"] = new JsonArray([.. rows.Select(Mem0Shapes.Hosted)]), ["schema"] = JsonNode.Parse(schema.GetRawText()) };
@@ -106,24 +117,31 @@ internal static class HostedExtras
         var body = await Mem0Body.ReadAsync(context);
         Guid? id = body.Text("memory_export_id") is not { } text ? null
             : Guid.TryParse(text, out var parsed) ? parsed : throw Mem0Edge.NotFound("Memory export");
+        CheckStorable("filters", body.Get("filters"));
         var export = await store.FindAsync(caller, id, body.Get("filters"), ct) ?? throw Mem0Edge.NotFound("Memory export");
         return Mem0Edge.Json(JsonNode.Parse(export)!);
+    }
+
+    private static void CheckStorable(string member, JsonElement? value)
+    {
+        if (value is { } given && StorableJson.Refusal(given) is { } refusal)
+            throw Mem0Edge.Invalid($"{member} {refusal}");
     }
 
     private static async Task<IResult> SummaryAsync(HttpContext context, MemoryCaller caller, Mem0Calls calls, CancellationToken ct)
     {
         var body = await Mem0Body.ReadAsync(context);
-        var (rows, _) = await calls.PageAsync(caller, Mem0Filters.Read(caller, body), expired: false, 1, MaxExported, ct);
+        var rows = await calls.AllAsync(caller, Mem0Filters.Read(caller, body), MaxExported, ct);
         return Mem0Edge.Json(new JsonObject { ["summary"] = string.Join('\n', rows.Select(row => row.Text)) });
     }
 
     private static async Task<IResult> StatsAsync(MemoryCaller caller, Mem0Calls calls, SubjectStore subjects, CancellationToken ct)
     {
         var (_, count) = await calls.PageAsync(caller, caller.Condition(), expired: false, 1, 1, ct);
-        var all = await subjects.ListAsync(caller, ct);
+        var totals = await subjects.CountAsync(caller, ct);
         var answer = new JsonObject { ["total_memories"] = count };
         foreach (var type in SubjectStore.Types)
-            answer[$"total_{type}s"] = all.Count(subject => subject.Type == type);
+            answer[$"total_{type}s"] = totals.GetValueOrDefault(type);
         return Mem0Edge.Json(answer);
     }
 }

@@ -60,8 +60,8 @@ internal static class HostedLegacy
     private static async Task<IResult> ListV2Async(HttpContext context, MemoryCaller caller, Mem0Calls calls, CancellationToken ct)
     {
         var body = await Mem0Body.ReadAsync(context);
-        var page = HostedMemories.PageNumber(context.Request.Query, "page") ?? (int?)body.Number("page");
-        var size = HostedMemories.PageNumber(context.Request.Query, "page_size") ?? (int?)body.Number("page_size");
+        var page = HostedMemories.PageNumber(context.Request.Query, "page") ?? body.Whole("page");
+        var size = HostedMemories.PageNumber(context.Request.Query, "page_size") ?? body.Whole("page_size");
         var (rows, count) = await calls.PageAsync(caller, Mem0Filters.Read(caller, body), body.Flag("show_expired"), page ?? 1, size, ct);
         var results = new JsonArray([.. rows.Select(row => HostedMemories.Select(Mem0Shapes.Hosted(row), body))]);
         return Mem0Edge.Json(page is null ? results : HostedMemories.Envelope(context, results, count, page.Value, size ?? 100));

@@ -58,8 +58,8 @@ internal static class HostedMemories
     private static async Task<IResult> ListAsync(HttpContext context, MemoryCaller caller, Mem0Calls calls, CancellationToken ct)
     {
         var body = await Mem0Body.ReadAsync(context);
-        var page = PageNumber(context.Request.Query, "page") ?? (int?)body.Number("page") ?? 1;
-        var size = PageNumber(context.Request.Query, "page_size") ?? (int?)body.Number("page_size");
+        var page = PageNumber(context.Request.Query, "page") ?? body.Whole("page") ?? 1;
+        var size = PageNumber(context.Request.Query, "page_size") ?? body.Whole("page_size");
         var (rows, count) = await calls.PageAsync(caller, Mem0Filters.Read(caller, body), body.Flag("show_expired"), page, size, ct);
         return Mem0Edge.Json(Envelope(context, new JsonArray([.. rows.Select(row => Select(Mem0Shapes.Hosted(row), body))]), count, page, size ?? 100));
     }
@@ -91,6 +91,7 @@ internal static class HostedMemories
     private static async Task<IResult> BatchUpdateAsync(HttpContext context, MemoryCaller caller, Mem0Calls calls, CancellationToken ct)
     {
         var entries = Entries(await Mem0Body.ReadAsync(context));
+        await calls.CheckThereAsync(caller, entries.ConvertAll(entry => entry.Required("memory_id")), ct);
         foreach (var entry in entries)
             await calls.UpdateAsync(caller, entry.Required("memory_id"), entry, ct);
         return Mem0Edge.Json(new JsonObject { ["message"] = $"Successfully updated {entries.Count} memories" });
@@ -99,8 +100,8 @@ internal static class HostedMemories
     private static async Task<IResult> BatchDeleteAsync(HttpContext context, MemoryCaller caller, Mem0Calls calls, CancellationToken ct)
     {
         var entries = Entries(await Mem0Body.ReadAsync(context));
-        foreach (var entry in entries)
-            await calls.DeleteAsync(caller, entry.Required("memory_id"), ct);
+        var ids = await calls.CheckThereAsync(caller, entries.ConvertAll(entry => entry.Required("memory_id")), ct);
+        await calls.DeleteManyAsync(caller, ids, ct);
         return Mem0Edge.Json(new JsonObject { ["message"] = $"Successfully deleted {entries.Count} memories" });
     }
 

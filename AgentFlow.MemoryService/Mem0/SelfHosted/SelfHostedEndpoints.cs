@@ -91,7 +91,7 @@ internal static class SelfHostedEndpoints
     }
 
     private static async Task<IResult> EntitiesAsync(MemoryCaller caller, SubjectStore subjects, CancellationToken ct) =>
-        Mem0Edge.Json(new JsonArray([.. (await subjects.ListAsync(caller, ct)).Where(subject => subject.Type != "app").Select(subject => subject.ToSelfHosted())]));
+        Mem0Edge.Json(new JsonArray([.. (await subjects.ListAsync(caller, 0, HostedEntities.MaxNamed, ct)).Where(subject => subject.Type != "app").Select(subject => subject.ToSelfHosted())]));
 
     private static async Task<IResult> DeleteEntityAsync(string type, string id, MemoryCaller caller, Mem0Calls calls, CancellationToken ct)
     {
