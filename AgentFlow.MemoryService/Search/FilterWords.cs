@@ -19,6 +19,8 @@ internal static class FilterWords
     // userId = "u"    n >= 10 and < 20    not (cat = "a")    (cat = "a" or cat = "b")
     internal static string Of(FilterExpression filter) => filter switch
     {
+        FilterExpression.And { Items: [var only] } => Of(only),
+        FilterExpression.Or { Items: [var only] } => Of(only),
         FilterExpression.And and => $"({string.Join(" and ", and.Items.Select(Of))})",
         FilterExpression.Or or => $"({string.Join(" or ", or.Items.Select(Of))})",
         FilterExpression.Not not => $"not {Of(not.Item)}",
