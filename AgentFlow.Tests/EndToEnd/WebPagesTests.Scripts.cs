@@ -44,6 +44,14 @@ public sealed partial class WebPagesTests
         }
         """;
 
+    /// <summary>As a file that went away, or that the browser may not read.</summary>
+    private const string Unreadable = """
+        () => {
+            const slice = File.prototype.slice;
+            File.prototype.slice = function (...range) { return this.name === "unreadable.txt" ? { arrayBuffer: () => Promise.reject(new Error("gone")) } : slice.apply(this, range); };
+        }
+        """;
+
     /// <summary>What is in regions that a screen reader speaks when they change, each time that it has changed.</summary>
     private const string Listen = """
         () => {
@@ -171,6 +179,11 @@ public sealed partial class WebPagesTests
 
         foreach (var (path, name) in new[] { ("apiary/hive/queen-of-rosa.txt", "queen-of-rosa.txt"), ("apiary/worker-of-rosa.txt", "worker-of-rosa.txt"), ("meadow/clover/red/red-of-rosa.md", "red-of-rosa.md") })
             Assert.Equal([name], await site.FoundAsync("Rosa", "path", path));
+
+        await page.EvaluateAsync(Unreadable);
+        await DropAsync(page, site.Folder("forest", ("firs-of-ida.txt", "Ida's firs."), ("unreadable.txt", "Ida's elms."), ("oaks-of-ida.txt", "Ida's oaks.")));
+        await UploadedAsync(page, "of-ida.txt", 2);
+        await Expect(page.Locator(".upload.bad")).ToContainTextAsync("This file can not be read.");
     }
 
     [Fact]

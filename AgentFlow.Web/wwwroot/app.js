@@ -340,8 +340,18 @@
   });
   const tries = 20;
   const passes = ({ status, answer }) => [0, 429, 502, 503, 504].includes(status) || answer?.code === "idempotency_key_in_flight";
+  // A folder may hold what can not be read, and what is gone or has no right to be read since it was chosen.
+  const isReadable = file => file ? file.slice(0, 1).arrayBuffer().then(() => true, () => false) : false;
+  const fail = ({ item, bar, note, cancel }, reason) => {
+    cancel.textContent = say("Dismiss");
+    cancel.onclick = () => item.remove();
+    item.classList.add("bad");
+    note.textContent = reason;
+    bar.remove();
+  };
   const send = async (place, { file, path }, collection) => {
-    const { item, bar, note, cancel } = row(place, path);
+    const entry = row(place, path), { item, bar, note, cancel } = entry;
+    if (!await isReadable(file)) return fail(entry, say("This file can not be read."));
     const key = crypto.randomUUID ? crypto.randomUUID() : String(Math.random()).slice(2) + Date.now();
     const boundary = "agentflow-" + key;
     let request = null, cancelled = false, outcome = { status: 0 };
@@ -360,14 +370,10 @@
       await pause(Math.min(10000, 500 * 2 ** attempt));
     }
     if (cancelled) return;
-    cancel.textContent = say("Dismiss");
-    cancel.onclick = () => item.remove();
     const { status, answer } = outcome;
     const refused = answer?.items?.find(entry => entry.error);
     if (status < 200 || status >= 300 || refused) {
-      item.classList.add("bad");
-      note.textContent = refused?.error ?? answer?.detail ?? say(passes(outcome) ? "The connection broke. Try again." : "This file could not be uploaded.");
-      bar.remove();
+      fail(entry, refused?.error ?? answer?.detail ?? say(passes(outcome) ? "The connection broke. Try again." : "This file could not be uploaded."));
       if (answer?.traceId) {
         const trace = document.createElement("span"), id = document.createElement("code"), button = document.createElement("button");
         trace.className = "trace";
@@ -380,6 +386,8 @@
         item.append(trace);
       }
     } else if (place === "chat") {
+      cancel.textContent = say("Dismiss");
+      cancel.onclick = () => item.remove();
       note.textContent = say("added to your documents");
       bar.remove();
       setTimeout(() => item.remove(), 6000);
@@ -387,15 +395,19 @@
   };
   // What a system or a tool keeps beside the files of a folder (.git, .DS_Store) is left out, and that is said.
   const isHidden = path => path.split("/").some(part => part.startsWith("."));
+  // So many that nobody misses the rest without being told, and a page stays usable; chosen by mistake, a whole disk is not walked through.
+  const mostFiles = () => Number(document.documentElement.dataset.mostFiles) || 1000;
   const upload = async (place, files) => {
     const collection = place === "documents" ? find("[data-collection]")?.dataset.collection : null;
-    const queue = files.filter(({ file, path }) => path === file.name || !isHidden(path));
-    const hidden = files.length - queue.length;
+    const wanted = files.filter(({ file, path }) => path === file?.name || !isHidden(path));
+    const hidden = files.length - wanted.length;
+    const queue = wanted.slice(0, mostFiles());
+    const limit = wanted.length > queue.length ? say("Only the first {0} files were taken. Upload the others in another go.").replace("{0}", queue.length) : "";
     const rest = document.createElement("p");
     rest.className = "soft small";
     rest.dataset.testid = "upload-rest";
     const tell = () => {
-      rest.textContent = [queue.length ? `${queue.length} ${say("more files wait")}` : "", hidden ? `${hidden} ${say("hidden files were left out")}` : ""].filter(Boolean).join(" · ");
+      rest.textContent = [queue.length ? `${queue.length} ${say("more files wait")}` : "", hidden ? `${hidden} ${say("hidden files were left out")}` : "", limit].filter(Boolean).join(" · ");
       if (rest.textContent) list(place)?.append(rest); else rest.remove();
     };
     const worker = async () => {
@@ -411,12 +423,16 @@
     refresh(place);
   };
   const chosen = file => ({ file, path: file.webkitRelativePath || file.name });
-  // A folder's reader gives at most a hundred entries at a time.
-  const within = async entry => {
-    if (entry.isFile) return [{ file: await new Promise((done, fail) => entry.file(done, fail)), path: entry.fullPath.slice(1) }];
-    const reader = entry.createReader(), found = [];
-    for (let some; (some = await new Promise((done, fail) => reader.readEntries(done, fail))).length;) found.push(...some);
-    return (await Promise.all(found.map(within))).flat();
+  // One after the other until there is one more than will be taken. A folder's reader gives at most a hundred entries at a time; hidden folders are not looked into.
+  const within = async (entry, found) => {
+    const path = entry.fullPath.slice(1);
+    if (entry.isFile || isHidden(path)) found.push({ file: isHidden(path) ? null : await new Promise(done => entry.file(done, () => done(null))), path });
+    else {
+      const reader = entry.createReader();
+      const more = () => new Promise(done => reader.readEntries(done, () => { found.push({ file: null, path }); done([]); }));
+      for (let some; (some = await more()).length;) for (const one of some) if (found.length <= mostFiles()) await within(one, found);
+    }
+    return found;
   };
   document.addEventListener("change", event => {
     const input = event.target;
@@ -436,7 +452,11 @@
     const place = drop.dataset.drop, files = [...event.dataTransfer.files];
     const entries = [...event.dataTransfer.items].map(item => item.webkitGetAsEntry?.()).filter(Boolean);
     if (!entries.some(entry => entry.isDirectory)) upload(place, files.map(chosen));
-    else Promise.all(entries.map(within)).then(found => upload(place, found.flat()), () => upload(place, files.map(chosen)));
+    else (async () => {
+      const found = [];
+      for (const entry of entries) await within(entry, found);
+      await upload(place, found);
+    })();
   });
 
   look(selector => all(selector));
