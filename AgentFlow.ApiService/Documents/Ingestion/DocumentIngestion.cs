@@ -22,6 +22,9 @@ internal sealed partial class DocumentIngestion(
 
     private const int BatchesAtOnce = 2;
 
+    /// <summary>Characters of a title.</summary>
+    private const int MaxTitle = 300;
+
     /// <summary>Below this share of progress a report is not worth its write.</summary>
     private const double ReportStep = 0.05;
 
@@ -198,7 +201,7 @@ internal sealed partial class DocumentIngestion(
     private static string? Title(string? own, string? firstHeading)
     {
         var title = string.IsNullOrWhiteSpace(own) ? firstHeading : own.Trim();
-        return title is { Length: > 300 } ? title[..300] : title;
+        return title is { Length: > MaxTitle } ? title[..(char.IsHighSurrogate(title[MaxTitle - 1]) ? MaxTitle - 1 : MaxTitle)] : title;
     }
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Document {DocumentId} failed in its last attempt ({Attempt})")]

@@ -20,6 +20,18 @@ public sealed partial class FormatTests(ApiHost host) : IClassFixture<ApiHost>
         Assert.Equal(["Stores"], (await client.SearchAsync("barrels of lime"))[0].HeadingPath);
     }
 
+    /// <summary>The one with half of it is no text that could be stored.</summary>
+    [Fact]
+    public async Task A_long_title_ends_before_a_character_that_does_not_fit()
+    {
+        var client = await NewClientAsync();
+        var start = new string('a', 299);
+
+        var document = await client.IngestAsync("long.html", Encoding.UTF8.GetBytes($"<html><head><title>{start}\U0001F41D and more</title></head><body><p>Bees fly.</p></body></html>"));
+
+        Assert.Equal((DocumentStatus.Ready, start), (document.Status, document.Title));
+    }
+
     [Fact]
     public async Task Excel_shows_sheets_rows_and_dates()
     {
