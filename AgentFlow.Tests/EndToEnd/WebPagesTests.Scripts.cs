@@ -187,6 +187,21 @@ public sealed partial class WebPagesTests
     }
 
     [Fact]
+    public async Task Of_a_folder_with_too_many_files_the_first_are_taken_and_the_rest_is_told()
+    {
+        await site.StartAsync();
+        var (page, _) = await site.SignInAsync();
+        await page.VisitAsync("/documents");
+        await Expect(page.GetByTestId("folder-upload")).ToBeEnabledAsync();
+        await page.EvaluateAsync("() => document.documentElement.dataset.mostFiles = 2");
+
+        await DropAsync(page, site.Folder("orchard", ("apples-of-eva.txt", "Eva's apples."), ("pears-of-eva.txt", "Eva's pears."), ("plums-of-eva.txt", "Eva's plums.")));
+
+        await UploadedAsync(page, "of-eva.txt", 2);
+        await Expect(page.GetByTestId("upload-rest")).ToHaveTextAsync("Only the first 2 files were taken. Upload the others in another go.");
+    }
+
+    [Fact]
     public async Task A_streamed_answer_is_announced_once_and_not_word_by_word()
     {
         await site.StartAsync();
