@@ -61,7 +61,7 @@ internal static class JsonReader
     {
         try
         {
-            document = JsonDocument.Parse(text, Options);
+            document = LooseJson.Parse(text, Options);
             return true;
         }
         catch (JsonException)

@@ -35,7 +35,7 @@ internal static class NotebookReader
     {
         try
         {
-            return JsonDocument.Parse(text, Options);
+            return LooseJson.Parse(text, Options);
         }
         catch (JsonException)
         {

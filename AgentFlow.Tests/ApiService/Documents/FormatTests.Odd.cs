@@ -53,6 +53,8 @@ public sealed partial class FormatTests
         { "odd.pptx", OddSlides, "Tides\n\nSay that the moon pulls." },
         { "odd.xlsx", OddSheets, "Seen\n\n12 | 12 m | #DIV/0!\n\nKept away\n\nsecret tide" },
         { "tides.ipynb", Encoding.UTF8.GetBytes(Notebook), "# Tides\n\nHow *high* it comes.\n\nheight = 4\nprint(height)\n\n4\n\n<Figure>\nValueError: too high\n\nAs it is." },
+        { "cut.ipynb", Encoding.UTF8.GetBytes("""{"cells": [{"cell_type": "markdown", "source": ["Half \ud83d of it, \ud83d\ude00 whole"]}], "metadata": {}, "nbformat": 4}"""), "Half \ufffd of it, \U0001F600 whole" },
+        { "cut.json", Encoding.UTF8.GetBytes("""{"cut \uDC00": "first \ud83d, \ud83d\ude00", "path": "C:\\ud83d", "last": "\ud83d\ud83d"}"""), "cut \ufffd: first \ufffd, \U0001F600\n\npath: C:\\ud83d\n\nlast: \ufffd\ufffd" },
         { "page.html", Encoding1251("<meta charset=windows-1251><h1>Прилив</h1><p>Вода</p>"), "Прилив\n\nВода" },
         { "table.csv", CodePagesEncodingProvider.Instance.GetEncoding(932)!.GetBytes("港,高さ,説明\n横浜,2,潮は一日に二回満ちます\n神戸,3,雨の後は水が高くなります\n"), "港 | 高さ | 説明\n港: 横浜 | 高さ: 2 | 説明: 潮は一日に二回満ちます\n港: 神戸 | 高さ: 3 | 説明: 雨の後は水が高くなります" },
     };

@@ -28,18 +28,18 @@ internal static partial class DeclaredEncoding
         return null;
     }
 
-    [GeneratedRegex("""\A\s*<\?xml[^>]{0,200}?\sencoding\s*=\s*["'](?<name>[a-z][a-z0-9._:-]{1,39})["']""", Form, matchTimeoutMilliseconds: 1_000)]
+    [GeneratedRegex("""\A\s*<\?xml[^>]{0,200}?\sencoding\s*=\s*["'](?<name>[a-z][a-z0-9._:-]{1,39})["']""", Form, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex Xml();
 
-    [GeneratedRegex("""<meta\s[^>]{0,300}?charset\s*=\s*["']?\s*(?<name>[a-z][a-z0-9._:-]{1,39})""", Form, matchTimeoutMilliseconds: 1_000)]
+    [GeneratedRegex("""<meta\s[^>]{0,300}?charset\s*=\s*["']?\s*(?<name>[a-z][a-z0-9._:-]{1,39})""", Form, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex Meta();
 
-    [GeneratedRegex("""\A@charset\s+"(?<name>[a-z][a-z0-9._:-]{1,39})["]""", Form, matchTimeoutMilliseconds: 1_000)]
+    [GeneratedRegex("""\A@charset\s+"(?<name>[a-z][a-z0-9._:-]{1,39})["]""", Form, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex Css();
 
-    [GeneratedRegex("""\A(?:[^\n]*\n)?[^\n]*?(?:^|[#*/;%"\s])(?:file)?(?:en)?coding\s*[:=]\s*(?<name>[a-z][a-z0-9._-]{1,39})""", Form, matchTimeoutMilliseconds: 1_000)]
+    [GeneratedRegex("""\A(?:[^\n]*\n)?[^\n]*?(?:^|[#*/;%"\s])(?:file)?(?:en)?coding\s*[:=]\s*(?<name>[a-z][a-z0-9._-]{1,39})""", Form, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex Coding();
 
-    [GeneratedRegex("""content-type:\s*text/[a-z0-9.+-]{1,40}\s*;\s*charset\s*=\s*"?(?<name>[a-z][a-z0-9._:-]{1,39})""", Form, matchTimeoutMilliseconds: 1_000)]
+    [GeneratedRegex("""content-type:\s*text/[a-z0-9.+-]{1,40}\s*;\s*charset\s*=\s*"?(?<name>[a-z][a-z0-9._:-]{1,39})""", Form, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex Header();
 }
