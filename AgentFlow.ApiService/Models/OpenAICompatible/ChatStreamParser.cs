@@ -83,7 +83,7 @@ internal sealed class ChatStreamParser(string provider)
     {
         if (choice.TryGetProperty("delta", out var delta) && delta.ValueKind == JsonValueKind.Object)
         {
-            if (delta.TryGetProperty("content", out var content) && content.ValueKind == JsonValueKind.String && content.GetString() is { Length: > 0 } text)
+            if (delta.TryGetProperty("content", out var content) && ChunkText.Of(content) is { Length: > 0 } text)
                 update.Contents.Add(new TextContent(text));
             if (Reasoning(delta) is { } thought)
                 update.Contents.Add(new TextReasoningContent(thought));
@@ -103,7 +103,7 @@ internal sealed class ChatStreamParser(string provider)
     /// <summary>What a model thinks before it answers, under either of its names; not shown, but a sign that it is at work.</summary>
     private static string? Reasoning(JsonElement delta) =>
         (delta.TryGetProperty("reasoning_content", out var thought) || delta.TryGetProperty("reasoning", out thought))
-        && thought.ValueKind == JsonValueKind.String && thought.GetString() is { Length: > 0 } text ? text : null;
+        && ChunkText.Of(thought) is { Length: > 0 } text ? text : null;
 
     private void ReadCalls(JsonElement calls)
     {
@@ -123,8 +123,8 @@ internal sealed class ChatStreamParser(string provider)
                 continue;
             if (function.TryGetProperty("name", out var name) && name.ValueKind == JsonValueKind.String)
                 call.Name = name.GetString()!;
-            if (function.TryGetProperty("arguments", out var arguments) && arguments.ValueKind == JsonValueKind.String)
-                call.Arguments.Append(arguments.GetString());
+            if (function.TryGetProperty("arguments", out var arguments) && ChunkText.Of(arguments) is { } part)
+                call.Arguments.Append(part);
         }
     }
 
@@ -169,7 +169,7 @@ internal sealed class ChatStreamParser(string provider)
                 var arguments = document.RootElement.EnumerateObject().ToDictionary(p => p.Name, p => (object?)p.Value.Clone(), StringComparer.Ordinal);
                 return new FunctionCallContent(Id, Name, arguments);
             }
-            catch (Exception e) when (e is JsonException or ArgumentException)
+            catch (Exception e) when (e is JsonException or ArgumentException or InvalidOperationException)
             {
                 return new FunctionCallContent(Id, Name) { Exception = e };
             }

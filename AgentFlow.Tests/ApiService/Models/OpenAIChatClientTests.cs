@@ -104,6 +104,23 @@ public sealed class OpenAIChatClientTests : IAsyncLifetime
         Assert.All(completed, cut => Assert.True(cut > doneAt, $"completed at byte {cut} of {body.Length}"));
     }
 
+    [Fact]
+    public async Task A_character_may_be_cut_between_two_chunks()
+    {
+        static string Chunk(string content) => $$$"""data: {"choices":[{"index":0,"delta":{"content":"{{{content}}}"}}]}""" + "\n\n";
+        const string end = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+        _provider.Enqueue(Script.Raw(Chunk("""\"a\n \ud83d""") + Chunk("""\ude00\\n b\u00e9 \ud83d\ude00""") + end));
+
+        Assert.Equal("\"a\n \U0001F600\\n bé \U0001F600", Text(await ReadAsync(Client(), Limit)));
+    }
+
+    [Fact]
+    public async Task Tool_arguments_with_half_a_character_are_marked()
+    {
+        _provider.Enqueue(Script.CallTools(("search", """{"a\ud83d":1}""")));
+        Assert.NotNull(Assert.Single((await ReadAsync(Client(), Limit)).SelectMany(u => u.Contents).OfType<FunctionCallContent>()).Exception);
+    }
+
     [Theory]
     [InlineData("data: {not json}\n\n")]
     [InlineData("data: []\n\n")]
