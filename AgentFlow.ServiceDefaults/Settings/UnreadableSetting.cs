@@ -33,6 +33,6 @@ internal static partial class UnreadableSetting
     [GeneratedRegex(
         @"value '(?<value>.*)' at '(?<key>[^']+)' to type '(?:System\.Nullable`1\[)?(?<type>[\w.+]+)\]?'",
         RegexOptions.ExplicitCapture | RegexOptions.Singleline,
-        matchTimeoutMilliseconds: 1_000)]
+        matchTimeoutMilliseconds: 10_000)]
     private static partial Regex Binder();
 }
