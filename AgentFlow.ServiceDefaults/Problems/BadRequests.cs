@@ -30,7 +30,7 @@ internal static class BadRequests
         var what = error.Message switch
         {
             var text when text.Contains("could not be mapped", StringComparison.Ordinal) => "is not a member that this route knows",
-            var text when text.Contains("missing required", StringComparison.Ordinal) => "lacks a required member",
+            var text when text.Contains("missing required", StringComparison.Ordinal) => $"lacks {Missing(text)}",
             var text when text.Contains("uplicate", StringComparison.Ordinal) => "is given twice",
             var text when text.Contains("depth", StringComparison.OrdinalIgnoreCase) => "is nested too deeply",
             _ => "is not what this route takes",
@@ -38,6 +38,14 @@ internal static class BadRequests
         var message = $"The JSON at {place} {what}.";
         return Problem.WriteAsync(
             context, StatusCodes.Status400BadRequest, "invalid_json", message, errors: new Dictionary<string, string[]>(StringComparer.Ordinal) { [place] = [message] });
+    }
+
+    /// <summary>Raw: <c>JSON deserialization for type 'X' was missing required properties including: 'query', 'topK'.</c></summary>
+    private static string Missing(string message)
+    {
+        var start = message.IndexOf("including:", StringComparison.Ordinal);
+        var names = start < 0 ? [] : message[start..].Split('\'').Where((_, place) => place % 2 == 1).ToArray();
+        return names.Length == 0 ? "a required member" : $"what it needs: {string.Join(", ", names)}";
     }
 
     private static string Parameter(string message)

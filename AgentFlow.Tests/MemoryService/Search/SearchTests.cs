@@ -202,6 +202,14 @@ public sealed class SearchTests(MemoryFixture fixture) : IClassFixture<MemoryFix
         Assert.Equal((400, code), await client.PostTextAsync("/api/memories/search", body).RefusalAsync());
     }
 
+    [Fact]
+    public async Task A_refusal_names_the_member_that_is_missing()
+    {
+        using var client = await fixture.Host.ClientAsync();
+        using var refused = await client.PostTextAsync("/api/memories/search", """{"query":"x"}""");
+        Assert.Contains("lacks what it needs: filter.", await refused.Content.ReadAsStringAsync(Ct), StringComparison.Ordinal);
+    }
+
     private static Task<SearchMemoriesResponse> ExplainAsync(HttpClient client, MemoryId id, int topK = 10) =>
         client.SearchAsync(new SearchMemoriesRequest { Query = "tulips in the garden", Filter = OfUser, Explain = true, ExplainId = id, TopK = topK });
 
