@@ -7,7 +7,7 @@ namespace AgentFlow.MemoryService.Ingestion;
 /// What JSON the database keeps and every answer can hold: jsonb writes numbers out in digits, so that <c>1e100000</c> becomes 100,000 of them or an
 /// error, and what is nested deeper than a reader takes would make every list with it unreadable. Pure.
 /// </summary>
-internal static class StorableJson
+internal static class JsonBounds
 {
     /// <summary>Readers take 64 levels; an export puts five around a version's metadata.</summary>
     internal const int MaxDepth = 32;
