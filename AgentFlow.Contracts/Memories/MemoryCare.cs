@@ -46,7 +46,15 @@ public sealed record ExportedMemory
     public IReadOnlyList<ExportedVersion> Versions { get; init; } = [];
 
     public IReadOnlyList<ExportedChange> History { get; init; } = [];
+
+    /// <summary>What a model found it to state; the names in its text are found again.</summary>
+    public IReadOnlyList<ExportedRelation> Relations { get; init; } = [];
 }
+
+/// <param name="Source">A name.</param>
+/// <param name="Relation">lower_snake_case, such as <c>works_at</c>.</param>
+/// <param name="Target">A name.</param>
+public sealed record ExportedRelation(string Source, string Relation, string Target);
 
 public sealed record ExportedVersion
 {

@@ -46,9 +46,10 @@ internal static class ExchangeEndpoints
     }
 
     /// <summary>The body is read twice, from a file where it is large: nothing is stored before all of it was found in order.</summary>
-    private static async Task<Ok<ImportReport>> ImportAsync(HttpContext context, MemoryCaller caller, MemoryImport import, CancellationToken ct)
+    /// <param name="userId">The user that the memories become about, whoever they were about.</param>
+    private static async Task<Ok<ImportReport>> ImportAsync(HttpContext context, string? userId, MemoryCaller caller, MemoryImport import, CancellationToken ct)
     {
         context.Request.EnableBuffering(BufferedBytes, MaxImportBytes);
-        return TypedResults.Ok(await import.RunAsync(caller, context.Request.Body, ct));
+        return TypedResults.Ok(await import.RunAsync(caller, userId, context.Request.Body, ct));
     }
 }

@@ -26,6 +26,7 @@ internal sealed class ExportReader(Database database, TimeProvider time)
             var ids = page.Select(row => row.Id.Value).ToArray();
             var versions = (await VersionsAsync(ownerId, ids, ct)).ToLookup(one => one.Id, one => one.Version);
             var history = (await HistoryAsync(ownerId, ids, ct)).ToLookup(row => row.MemoryId.Value);
+            var relations = (await RelationsAsync(ownerId, ids, ct)).ToLookup(one => one.Id, one => one.Relation);
             foreach (var row in page)
             {
                 yield return new ExportedMemory
@@ -34,6 +35,7 @@ internal sealed class ExportReader(Database database, TimeProvider time)
                     Status = row.Status.ToString().ToLowerInvariant(),
                     Versions = [.. versions[row.Id.Value]],
                     History = [.. history[row.Id.Value].Select(ToChange)],
+                    Relations = [.. relations[row.Id.Value]],
                 };
             }
         }
@@ -69,6 +71,15 @@ internal sealed class ExportReader(Database database, TimeProvider time)
                 ReplacedAt = reader.Time(9),
             }),
             ct);
+
+    private Task<List<(Guid Id, ExportedRelation Relation)>> RelationsAsync(Guid ownerId, Guid[] ids, CancellationToken ct) =>
+        database.ForOwner(ownerId).QueryAsync(
+            """
+            select r.memory_id, s.name, r.relation, t.name from memory_relations r
+            join memory_entities s on s.id = r.source_id join memory_entities t on t.id = r.target_id
+            where r.owner_id = $1 and r.memory_id = any($2) order by r.memory_id, s.key, r.relation, t.key
+            """,
+            [ownerId, ids], reader => (reader.GetGuid(0), new ExportedRelation(reader.GetString(1), reader.GetString(2), reader.GetString(3))), ct);
 
     private Task<List<HistoryRow>> HistoryAsync(Guid ownerId, Guid[] ids, CancellationToken ct) =>
         database.ForOwner(ownerId).QueryAsync(

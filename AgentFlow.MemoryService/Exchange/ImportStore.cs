@@ -1,5 +1,9 @@
+using System.Security.Cryptography;
+using System.Text;
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Memories;
+using AgentFlow.MemoryService.Graph;
+using AgentFlow.MemoryService.Ingestion;
 using AgentFlow.MemoryService.Memories;
 using AgentFlow.ServiceDefaults.Postgres;
 using Npgsql;
@@ -23,18 +27,43 @@ internal sealed class ImportStore(Database database)
             insert into index_outbox (entity_id, owner_id, version, op) select id, $2, $20, 'upsert' from added where $19 = 0
             on conflict (entity_id) do update set version = excluded.version, op = excluded.op, attempts = 0, not_before = now()
         )
-        select (select count(*)::int from added), (select count(*)::int from memories where owner_id = $2 and (id = $1
-            or (subject_hash = $7 and content_hash = $10 and status in (0, 1) and valid_to is null and $26::timestamptz is null)))
+        select (select count(*)::int from added), coalesce((select id from memories where owner_id = $2 and id = $1),
+            (select id from memories where owner_id = $2 and subject_hash = $7 and content_hash = $10 and status in (0, 1) and valid_to is null and $26::timestamptz is null))
         """;
 
-    /// <summary>What became of one memory.</summary>
-    internal enum Outcome
-    {
-        Imported,
-        Existing,
+    private const int RelinkedAtOnce = 1_000;
 
-        /// <summary>The id belongs to somebody else, whom the caller must not learn of.</summary>
-        IdTaken,
+    /// <summary>What became of one memory.</summary>
+    /// <param name="IsAdded">It was not there.</param>
+    /// <param name="Id">Under which it is there; null when the id belongs to somebody else, whom the caller must not learn of.</param>
+    internal readonly record struct Outcome(bool IsAdded, Guid? Id)
+    {
+        internal bool IsTaken => Id is null;
+    }
+
+    /// <summary>The id that an owner's copy of a memory has where the memory's own is taken: always the same one, so that an import can be repeated.</summary>
+    internal static MemoryId OwnId(Guid ownerId, MemoryId id)
+    {
+        Span<byte> hash = stackalloc byte[32];
+        SHA256.HashData(Encoding.ASCII.GetBytes($"{ownerId:D}\n{id}"), hash);
+        hash[6] = (byte)((hash[6] & 0x0F) | 0x80);
+        hash[8] = (byte)((hash[8] & 0x3F) | 0x80);
+        return new MemoryId(new Guid(hash[..16], bigEndian: true));
+    }
+
+    /// <summary>What was superseded by a memory that got another id names that one.</summary>
+    /// <param name="moved">The id that it has here, by the one that it had.</param>
+    internal async Task RelinkAsync(Guid ownerId, IReadOnlyDictionary<Guid, Guid> moved, CancellationToken ct)
+    {
+        foreach (var some in moved.Chunk(RelinkedAtOnce))
+        {
+            await database.ForOwner(ownerId).ExecuteAsync(
+                """
+                update memories m set superseded_by = l.kept, changed_xid = pg_current_xact_id() from unnest($2, $3) as l (given, kept)
+                where m.owner_id = $1 and m.superseded_by = l.given
+                """,
+                [ownerId, some.Select(one => one.Key).ToArray(), some.Select(one => one.Value).ToArray()], ct);
+        }
     }
 
     /// <summary>Stores what is not there yet, all of it in one transaction.</summary>
@@ -47,29 +76,31 @@ internal sealed class ImportStore(Database database)
         var batch = session.CreateBatch();
         foreach (var memory in memories)
             batch.Add(MemorySql, Parameters(ownerId, memory, model));
-        var outcomes = await batch.ReadAsync((reader, token) => ReadAsync(reader, memories.Count, token), ct);
+        var outcomes = await batch.ReadAsync((reader, token) => ReadAsync(reader, [.. memories.Select(memory => memory.Exported.Memory.Id.Value)], token), ct);
         var past = session.CreateBatch();
         foreach (var (memory, outcome) in memories.Zip(outcomes))
         {
-            if (outcome == Outcome.Imported)
+            if (outcome.IsAdded)
                 AddPast(past, ownerId, operationId, memory);
         }
 
+        EntityLinks.Add(past, ownerId, [.. memories.Zip(outcomes).Where(one => one.Second.IsAdded).Select(one => one.First.ToNamed())]);
         if (past.Count > 0)
             await past.ExecuteAsync(ct);
         await session.CommitAsync(ct);
         return outcomes;
     }
 
-    private static async Task<List<Outcome>> ReadAsync(NpgsqlDataReader reader, int count, CancellationToken ct)
+    private static async Task<List<Outcome>> ReadAsync(NpgsqlDataReader reader, Guid[] ids, CancellationToken ct)
     {
-        var outcomes = new List<Outcome>(count);
+        var outcomes = new List<Outcome>(ids.Length);
         do
         {
             await reader.ReadAsync(ct);
-            outcomes.Add(reader.GetInt32(0) > 0 ? Outcome.Imported : reader.GetInt32(1) > 0 ? Outcome.Existing : Outcome.IdTaken);
+            var isAdded = reader.GetInt32(0) > 0;
+            outcomes.Add(new Outcome(isAdded, isAdded ? ids[outcomes.Count] : reader.NullableGuid(1)));
         }
-        while (outcomes.Count < count && await reader.NextResultAsync(ct));
+        while (outcomes.Count < ids.Length && await reader.NextResultAsync(ct));
         return outcomes;
     }
 
@@ -123,4 +154,21 @@ internal sealed class ImportStore(Database database)
 /// <param name="Exported">What is taken in.</param>
 /// <param name="Scope">Whose it becomes.</param>
 /// <param name="Vector">Empty when the embedder did not answer.</param>
-internal sealed record ImportedMemory(ExportedMemory Exported, MemoryScope Scope, ReadOnlyMemory<float> Vector);
+internal sealed record ImportedMemory(ExportedMemory Exported, MemoryScope Scope, ReadOnlyMemory<float> Vector)
+{
+    internal ImportedMemory As(MemoryId id) => this with { Exported = Exported with { Memory = Exported.Memory with { Id = id } } };
+
+    /// <summary>With the names that it holds and the relations that it states.</summary>
+    internal NewMemory ToNamed() => new()
+    {
+        Id = Exported.Memory.Id,
+        Scope = Scope,
+        Kind = Exported.Memory.Kind,
+        Text = Exported.Memory.Text,
+        ContentHash = [],
+        Trust = Exported.Memory.Trust,
+        CreatedAt = Exported.Memory.CreatedAt,
+        Entities = EntityNames.In(Exported.Memory.Text),
+        Relations = [.. Exported.Relations.Select(relation => new EntityRelation(relation.Source, relation.Relation, relation.Target))],
+    };
+}

@@ -3,6 +3,7 @@ using System.IO.Pipelines;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using AgentFlow.ServiceDefaults.Http;
+using AgentFlow.ServiceDefaults.Problems;
 
 namespace AgentFlow.MemoryService.Exchange;
 
@@ -18,6 +19,9 @@ internal readonly record struct JsonEntry(string Name, JsonValueKind Kind, JsonE
 /// </summary>
 internal static class JsonEntries
 {
+    /// <summary>More than a memory with a long past has; nothing that is larger is looked at.</summary>
+    internal const int MaxEntryBytes = 16 << 20;
+
     /// <summary>Half characters and U+0000 can not be kept, whatever member they are in.</summary>
     private static readonly JsonSerializerOptions Storable = new() { Converters = { new StorableElementConverter() } };
 
@@ -30,27 +34,45 @@ internal static class JsonEntries
     }
 
     /// <exception cref="JsonException">It is no JSON, neither object nor list, or text that can not be kept.</exception>
+    /// <exception cref="ProblemException">413: one entry has more than <see cref="MaxEntryBytes"/>.</exception>
     internal static async IAsyncEnumerable<JsonEntry> ReadAsync(Stream json, [EnumeratorCancellation] CancellationToken ct)
     {
         var pipe = PipeReader.Create(json, new StreamPipeReaderOptions(bufferSize: 64 << 10, leaveOpen: true));
         var position = new Position();
         try
         {
+            var wanted = 1;
             while (true)
             {
-                var read = await pipe.ReadAsync(ct);
+                var read = await pipe.ReadAtLeastAsync(wanted, ct);
                 var rest = read.Buffer;
+                var before = rest.Length;
                 while (position.TryTake(ref rest, read.IsCompleted) is { } entry)
+                {
+                    Check(before - rest.Length);
+                    before = rest.Length;
                     yield return entry;
+                }
+
+                Check(rest.Length);
                 pipe.AdvanceTo(rest.Start, rest.End);
                 if (read.IsCompleted)
                     break;
+
+                // What was no whole entry is looked at again when there is twice as much of it.
+                wanted = (int)Math.Clamp(2 * rest.Length, 1, MaxEntryBytes + 1);
             }
         }
         finally
         {
             await pipe.CompleteAsync();
         }
+    }
+
+    private static void Check(long bytes)
+    {
+        if (bytes > MaxEntryBytes)
+            throw new ProblemException(StatusCodes.Status413PayloadTooLarge, "too_large", $"One entry has more than {MaxEntryBytes >> 20} MB; an import takes memories of at most that each.");
     }
 
     private sealed class Position

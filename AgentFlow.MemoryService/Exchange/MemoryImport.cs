@@ -18,58 +18,82 @@ internal sealed class MemoryImport(
     /// <summary>Memories that are embedded in one call and stored in one transaction.</summary>
     private const int BatchSize = 64;
 
+    /// <summary>Characters of an entity's or a relation's name.</summary>
+    private const int MaxName = 256;
+
+    /// <summary>Members of an export of ours or of Mem0's that matter; no other is kept in memory.</summary>
+    private static readonly string[] Known = ["", "format", "exportedAt", "memories", "results"];
+
+    /// <param name="caller">Whose they become.</param>
+    /// <param name="userId">The user that all of them become about, whoever they were about; null leaves that as it is.</param>
     /// <param name="body">Read from its start, twice.</param>
-    /// <exception cref="ProblemException">400: an entry can not be taken; nothing is stored.</exception>
+    /// <param name="ct">Ends the import between two batches.</param>
+    /// <exception cref="ProblemException">400 or 413: an entry can not be taken; nothing is stored.</exception>
     /// <exception cref="JsonException">The body is no JSON, or has members that are not known.</exception>
-    internal async Task<ImportReport> RunAsync(MemoryCaller caller, Stream body, CancellationToken ct)
+    internal async Task<ImportReport> RunAsync(MemoryCaller caller, string? userId, Stream body, CancellationToken ct)
     {
         var form = await FormAsync(body, ct);
         body.Position = 0;
-        await foreach (var memory in MemoriesAsync(form, body, ct))
+        await foreach (var memory in MemoriesAsync(form, userId, body, ct))
             Check(memory, caller);
         body.Position = 0;
         var operation = Guid.CreateVersion7();
         var report = new ImportReport(0, 0, 0);
-        await foreach (var batch in MemoriesAsync(form, body, ct).Chunk(BatchSize).WithCancellation(ct))
-            report = await AddAsync(caller, operation, batch, report, ct);
+        var moved = new Dictionary<Guid, Guid>();
+        await foreach (var batch in MemoriesAsync(form, userId, body, ct).Chunk(BatchSize).WithCancellation(ct))
+            report = await AddAsync(caller, operation, batch, report, moved, ct);
+        await store.RelinkAsync(caller.OwnerId, moved, ct);
         return report;
     }
 
     /// <summary>One transaction, and one more for those whose id is somebody else's.</summary>
-    private async Task<ImportReport> AddAsync(MemoryCaller caller, Guid operation, ExportedMemory[] batch, ImportReport before, CancellationToken ct)
+    private async Task<ImportReport> AddAsync(
+        MemoryCaller caller, Guid operation, ExportedMemory[] batch, ImportReport before, Dictionary<Guid, Guid> moved, CancellationToken ct)
     {
         var vectors = await embedding.TryEmbedAsync([.. batch.Select(one => one.Memory.Text)], ct);
         var memories = batch.Select((one, i) => new ImportedMemory(one, caller.Bind(Scope(one.Memory)), vectors?[i] ?? default)).ToList();
         var outcomes = memories.Zip(await store.AddAsync(caller.OwnerId, operation, memories, embedding.Model, ct)).ToList();
-        var renamed = outcomes.Where(one => one.Second == ImportStore.Outcome.IdTaken)
-            .Select(one => one.First with { Exported = one.First.Exported with { Memory = one.First.Exported.Memory with { Id = MemoryId.New() } } }).ToList();
-        outcomes.AddRange(renamed.Zip(await store.AddAsync(caller.OwnerId, operation, renamed, embedding.Model, ct)));
-        var stored = outcomes.Where(one => one.Second == ImportStore.Outcome.Imported).Select(one => one.First.Exported.Memory.Id.Value).ToList();
+        var taken = outcomes.Where(one => one.Second.IsTaken).Select(one => one.First).ToList();
+        var renamed = taken.ConvertAll(one => one.As(ImportStore.OwnId(caller.OwnerId, one.Exported.Memory.Id)));
+        var again = renamed.Zip(await store.AddAsync(caller.OwnerId, operation, renamed, embedding.Model, ct)).ToList();
+        foreach (var (given, kept) in outcomes.Where(one => !one.Second.IsTaken).Select(one => (one.First, one.Second)).Concat(taken.Zip(again, (given, one) => (given, one.Second))))
+        {
+            if (kept.Id is { } id && id != given.Exported.Memory.Id.Value)
+                moved[given.Exported.Memory.Id.Value] = id;
+        }
+
+        var stored = outcomes.Concat(again).Where(one => one.Second.IsAdded).Select(one => one.First.Exported.Memory.Id.Value).ToList();
         await index.ChangedAsync(caller.OwnerId, stored, ct);
-        return new ImportReport(before.Imported + stored.Count, before.Existing + batch.Length - stored.Count, before.Renamed + renamed.Count);
+        return new ImportReport(before.Imported + stored.Count, before.Existing + batch.Length - stored.Count, before.Renamed + again.Count(one => one.Second.IsAdded));
     }
 
     /// <summary>Where the memories are, which may stand before what says so.</summary>
     private static async Task<Form> FormAsync(Stream body, CancellationToken ct)
     {
-        var members = new Dictionary<string, JsonEntry>(StringComparer.Ordinal);
+        var members = new Dictionary<string, JsonValueKind>(StringComparer.Ordinal);
+        string? format = null;
+        string? unknown = null;
         var isObject = false;
         await foreach (var entry in JsonEntries.ReadAsync(body, ct))
         {
             isObject |= entry.Name.Length > 0;
             if (entry is { Kind: JsonValueKind.Array, Value: not null })
                 continue;
-            if (!members.TryAdd(entry.Name, entry))
+            if (!Known.Contains(entry.Name, StringComparer.Ordinal))
+                unknown ??= entry.Name;
+            else if (!members.TryAdd(entry.Name, entry.Kind))
                 throw new JsonException($"{entry.Name} is given twice.");
+            if (entry is { Name: "format", Kind: JsonValueKind.String })
+                format = entry.Value!.Value.GetString();
         }
 
-        if (members.TryGetValue("format", out var format))
+        if (members.ContainsKey("format"))
         {
-            if (format.Value is not { ValueKind: JsonValueKind.String } name || name.GetString() != MemoryExport.CurrentFormat)
+            if (format != MemoryExport.CurrentFormat)
                 throw AddRequestRules.Invalid("format", $"format is {MemoryExport.CurrentFormat}.");
-            if (members.Keys.FirstOrDefault(member => member is not ("format" or "exportedAt" or "memories")) is { } unknown)
-                throw new JsonException($"{unknown} is not a member of an export.");
-            return members.TryGetValue("memories", out var own) && own.Kind == JsonValueKind.Array
+            if (unknown is not null || members.ContainsKey("results"))
+                throw new JsonException($"{unknown ?? "results"} is not a member of an export.");
+            return members.TryGetValue("memories", out var own) && own == JsonValueKind.Array
                 ? new Form("memories", IsMem0s: false) : throw AddRequestRules.Invalid("memories", "memories is a list.");
         }
 
@@ -77,10 +101,10 @@ internal sealed class MemoryImport(
         var list = !isObject ? string.Empty : members.ContainsKey("results") ? "results" : "memories";
         if (isObject && !members.ContainsKey(list))
             throw Mem0Export.Invalid("An import is an export of ours or of Mem0's: an array, or results, or memories.");
-        return !isObject || members[list].Kind == JsonValueKind.Array ? new Form(list, IsMem0s: true) : throw Mem0Export.Invalid("The memories are a list.");
+        return !isObject || members[list] == JsonValueKind.Array ? new Form(list, IsMem0s: true) : throw Mem0Export.Invalid("The memories are a list.");
     }
 
-    private async IAsyncEnumerable<ExportedMemory> MemoriesAsync(Form form, Stream body, [EnumeratorCancellation] CancellationToken ct)
+    private async IAsyncEnumerable<ExportedMemory> MemoriesAsync(Form form, string? userId, Stream body, [EnumeratorCancellation] CancellationToken ct)
     {
         var now = time.GetUtcNow();
         var place = 0;
@@ -89,7 +113,9 @@ internal sealed class MemoryImport(
             if (entry is not { Kind: JsonValueKind.Array, Value: { } value } || entry.Name != form.List)
                 continue;
             var memory = form.IsMem0s ? Mem0Export.Entry(value, place, now) : value.Deserialize<ExportedMemory>(ContractJson.Options);
-            yield return memory is null || IsHollow(memory) ? throw AddRequestRules.Invalid("memories", $"Entry {place}: a memory, a version or a change is an object, not null.") : memory;
+            if (memory is null || IsHollow(memory))
+                throw AddRequestRules.Invalid("memories", $"Entry {place}: a memory, a version, a change or a relation is an object, not null.");
+            yield return userId is null ? memory : memory with { Memory = memory.Memory with { UserId = userId } };
             place++;
         }
     }
@@ -98,7 +124,7 @@ internal sealed class MemoryImport(
     private sealed record Form(string List, bool IsMem0s);
 
     private static bool IsHollow(ExportedMemory memory) =>
-        memory.Memory is null || memory.Versions.Any(version => version is null) || memory.History.Any(change => change is null);
+        memory.Memory is null || memory.Versions.Any(version => version is null) || memory.History.Any(change => change is null) || memory.Relations.Any(relation => relation is null);
 
     private void Check(ExportedMemory memory, MemoryCaller caller)
     {
@@ -113,6 +139,8 @@ internal sealed class MemoryImport(
             AddRequestRules.CheckCategories(version.Categories);
         }
 
+        if (memory.Relations.Any(relation => relation.Source.Length is 0 or > MaxName || relation.Relation.Length is 0 or > MaxName || relation.Target.Length is 0 or > MaxName))
+            throw AddRequestRules.Invalid("relations", $"A relation has a source, a name and a target of 1 to {MaxName} characters.");
         if (memory.Versions.Any(version => version.Version < 1 || version.Version >= memory.Memory.Version) || memory.Versions.DistinctBy(version => version.Version).Count() < memory.Versions.Count)
             throw AddRequestRules.Invalid("versions", "Versions before the current one have lower numbers, each its own.");
         if (memory.Memory.Version < 1 || memory.Status is not ("active" or "pending" or "rejected"))

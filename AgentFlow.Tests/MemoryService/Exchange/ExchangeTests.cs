@@ -46,6 +46,71 @@ public sealed class ExchangeTests(MemoryFixture fixture) : IClassFixture<MemoryF
     }
 
     [Fact]
+    public async Task What_somebody_else_has_is_taken_in_once_and_its_supersession_with_it()
+    {
+        using var source = await fixture.Host.ClientAsync();
+        await source.AddVerbatimAsync("I live in Berlin");
+        await source.AddVerbatimAsync("I live in Lisbon");
+        var export = JsonSerializer.Serialize(await ExportAsync(source), ContractJson.Options);
+        using var target = await fixture.Host.ClientAsync();
+        await target.AddVerbatimAsync("I live in Lisbon", "other");
+
+        Assert.Equal(new ImportReport(2, 0, 2), await ImportAsync(target, export));
+        Assert.Equal(new ImportReport(0, 2, 0), await ImportAsync(target, export));
+
+        var memories = (await target.ListAsync("?userId=u&superseded=true")).Items.ToDictionary(memory => memory.Text);
+        Assert.Equal(["I live in Berlin", "I live in Lisbon"], memories.Keys.Order(StringComparer.Ordinal));
+        Assert.Equal(memories["I live in Lisbon"].Id, memories["I live in Berlin"].SupersededBy);
+    }
+
+    [Fact]
+    public async Task A_superseding_memory_that_was_there_already_keeps_its_place()
+    {
+        using var source = await fixture.Host.ClientAsync();
+        await source.AddVerbatimAsync("I live in Berlin");
+        await source.AddVerbatimAsync("I live in Lisbon");
+        var export = JsonSerializer.Serialize(await ExportAsync(source), ContractJson.Options);
+        using var target = await fixture.Host.ClientAsync();
+        var there = (await target.AddVerbatimAsync("I live in Lisbon")).Items.Single().Id;
+
+        Assert.Equal(new ImportReport(1, 1, 1), await ImportAsync(target, export));
+        Assert.Equal(there, (await target.ListAsync("?superseded=true")).Items.Single(memory => memory.Text == "I live in Berlin").SupersededBy);
+    }
+
+    [Fact]
+    public async Task All_of_an_import_can_become_about_one_user()
+    {
+        using var client = await fixture.Host.ClientAsync();
+        var body = """[{"memory":"Likes tulips","user_id":"a"},{"memory":"Deploys on Fridays","agent_id":"bot"}]""";
+        Assert.Equal(2, (await MemoryCalls.ReadAsync<ImportReport>(await client.PostTextAsync("/api/import?userId=me", body))).Imported);
+        Assert.Equal([("me", "bot"), ("me", null)], (await client.ListAsync()).Items.OrderBy(memory => memory.Text, StringComparer.Ordinal).Select(memory => (memory.UserId, memory.AgentId)));
+        Assert.Equal((400, "no_scope"), await client.PostTextAsync("/api/import", """[{"memory":"of nobody"}]""").RefusalAsync());
+    }
+
+    [Fact]
+    public async Task Names_and_relations_come_along()
+    {
+        await using var provider = await ScriptedProvider.StartAsync();
+        provider.Respond = _ => ExtractionAnswer.Of("""{"facts":[{"text":"Bob is at Initech.","categories":[],"contradicts":[],"relations":[{"source":"Bob","relation":"works_at","target":"Initech"}]}]}""");
+        await using var host = await ExtractionAnswer.StartAsync(provider);
+        using var source = await host.ClientAsync();
+        await source.AddAsync(new AddMemoryRequest { Messages = [new("user", "Bob is at Initech")], UserId = "u" });
+        var export = JsonSerializer.Serialize(await ExportAsync(source), ContractJson.Options);
+        using var target = await fixture.Host.ClientAsync();
+        await ImportAsync(target, export);
+
+        var graph = await MemoryCalls.ReadAsync<MemoryGraph>(await target.GetAsync("/api/graph?userId=u&entity=Bob", Ct));
+        Assert.Equal("works_at", Assert.Single(graph.Relations).Relation);
+        Assert.Equal(["Bob", "Initech"], graph.Entities.Select(entity => entity.Name).Order());
+        await using var elsewhere = await MemoryHost.StartAsync();
+        using var third = await elsewhere.ClientAsync();
+        await ImportAsync(third, export);
+        Assert.Equal(Memories(export), Memories(JsonSerializer.Serialize(await ExportAsync(third), ContractJson.Options)));
+
+        static string Memories(string exported) => exported[exported.IndexOf("\"memories\"", StringComparison.Ordinal)..];
+    }
+
+    [Fact]
     public async Task Mem0s_own_export_is_taken_in()
     {
         using var client = await fixture.Host.ClientAsync();

@@ -16,10 +16,10 @@ public sealed class ModelExtractionTests
     public async Task One_call_extracts_facts_supersedes_and_reports_tokens()
     {
         await using var provider = await ScriptedProvider.StartAsync();
-        await using var host = await StartAsync(provider);
+        await using var host = await ExtractionAnswer.StartAsync(provider);
         using var client = await host.ClientAsync();
         var old = (await client.AddVerbatimAsync("The user is employed by Initrode")).Items.Single();
-        provider.Respond = _ => Answer(
+        provider.Respond = _ => ExtractionAnswer.Of(
             """{"facts":[{"text":"The user is at Initech.","categories":["Work"],"contradicts":[1],"relations":[{"source":"Bob","relation":"works_at","target":"Initech"}]}]}""");
 
         var added = await client.AddAsync(Said);
@@ -42,9 +42,9 @@ public sealed class ModelExtractionTests
     public async Task A_dry_run_with_a_model_tells_its_tokens_and_stores_nothing()
     {
         await using var provider = await ScriptedProvider.StartAsync();
-        await using var host = await StartAsync(provider);
+        await using var host = await ExtractionAnswer.StartAsync(provider);
         using var client = await host.ClientAsync();
-        provider.Respond = _ => Answer("""{"facts":[{"text":"The user is at Initech.","categories":[],"contradicts":[],"relations":[{"source":"Bob","relation":"works_at","target":"Initech"}]}]}""");
+        provider.Respond = _ => ExtractionAnswer.Of("""{"facts":[{"text":"The user is at Initech.","categories":[],"contradicts":[],"relations":[{"source":"Bob","relation":"works_at","target":"Initech"}]}]}""");
 
         var dry = await client.AddAsync(Said with { DryRun = true });
 
@@ -58,10 +58,10 @@ public sealed class ModelExtractionTests
     public async Task What_is_longer_than_the_models_window_is_extracted_in_parts_and_none_is_lost()
     {
         await using var provider = await ScriptedProvider.StartAsync();
-        await using var host = await StartAsync(provider, ("Memory:ExtractionWindow", "1000"));
+        await using var host = await ExtractionAnswer.StartAsync(provider, ("Memory:ExtractionWindow", "1000"));
         using var client = await host.ClientAsync();
         var calls = 0;
-        provider.Respond = _ => Answer($$"""{"facts":[{"text":"Fact of part {{Interlocked.Increment(ref calls)}}.","categories":[],"contradicts":[],"relations":[]}]}""");
+        provider.Respond = _ => ExtractionAnswer.Of($$"""{"facts":[{"text":"Fact of part {{Interlocked.Increment(ref calls)}}.","categories":[],"contradicts":[],"relations":[]}]}""");
         var sentences = Enumerable.Range(0, 120).Select(i => $"Sentence {i} names the bird heron{i}.").ToList();
 
         var added = await client.AddAsync(new AddMemoryRequest { Messages = [new("user", string.Join(' ', sentences))], UserId = "u" });
@@ -83,7 +83,7 @@ public sealed class ModelExtractionTests
     public async Task A_model_that_answers_nonsense_stores_nothing(string answer, string code)
     {
         await using var provider = await ScriptedProvider.StartAsync();
-        await using var host = await StartAsync(provider);
+        await using var host = await ExtractionAnswer.StartAsync(provider);
         using var client = await host.ClientAsync();
         provider.Respond = _ => new Script { Json = answer, ContentType = "application/json" };
 
@@ -95,7 +95,7 @@ public sealed class ModelExtractionTests
     public async Task Rules_stand_in_only_where_they_are_allowed_to_and_the_answer_says_so()
     {
         await using var provider = await ScriptedProvider.StartAsync();
-        await using var host = await StartAsync(provider, ("Memory:OnExtractionFailure", "rules"));
+        await using var host = await ExtractionAnswer.StartAsync(provider, ("Memory:OnExtractionFailure", "rules"));
         using var client = await host.ClientAsync();
         provider.Respond = _ => new Script { Status = 500, Json = "{}", ContentType = "application/json" };
 
@@ -103,13 +103,4 @@ public sealed class ModelExtractionTests
         Assert.Equal(("rules", "extraction: extraction_unavailable"), (added.Extraction, added.Degraded!.Single()));
         Assert.Equal("My name is Alice.", added.Items.Single().Text);
     }
-
-    private static Script Answer(string facts) => new()
-    {
-        ContentType = "application/json",
-        Json = $$$"""{"choices":[{"finish_reason":"stop","message":{"role":"assistant","content":{{{JsonSerializer.Serialize(facts)}}}}}],"usage":{"prompt_tokens":310,"completion_tokens":12}}""",
-    };
-
-    private static Task<MemoryHost> StartAsync(ScriptedProvider provider, params (string Key, string Value)[] settings) => MemoryHost.StartAsync(
-        settings: [("OPENAI_BASE_URL", provider.Endpoint.ToString()), ("OPENAI_API_KEY", "test"), ("OPENAI_MODEL", "scripted"), .. settings]);
 }

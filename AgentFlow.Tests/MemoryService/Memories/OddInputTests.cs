@@ -89,6 +89,29 @@ public sealed class OddInputTests(MemoryFixture fixture) : IClassFixture<MemoryF
         Assert.Empty((await client.ListAsync()).Items);
     }
 
+    [Theory]
+    [InlineData("""[{"memory":"small","user_id":"u"},{"memory":"large","user_id":"u","metadata":{"x":"@"}}]""")]
+    [InlineData("""{"note":"@","memories":[{"memory":"small","user_id":"u"}]}""")]
+    [InlineData("""[{"memory":"small","user_id":"u"},{"memory":"@""")]
+    public async Task An_import_with_an_entry_that_is_too_large_says_so_and_stores_nothing(string body)
+    {
+        using var client = await fixture.Host.ClientAsync();
+        var large = body.Replace("@", new string('x', 17 << 20), StringComparison.Ordinal);
+        using var response = await client.PostTextAsync("/api/import", large);
+        var problem = JsonElement.Parse(await response.Content.ReadAsStringAsync(Ct));
+        Assert.Equal((413, "too_large"), ((int)response.StatusCode, problem.GetProperty("code").GetString()));
+        Assert.Contains("16 MB", problem.GetProperty("detail").GetString(), StringComparison.Ordinal);
+        Assert.Empty((await client.ListAsync()).Items);
+    }
+
+    [Fact]
+    public async Task An_import_may_have_many_members_that_are_not_ours()
+    {
+        using var client = await fixture.Host.ClientAsync();
+        var others = string.Concat(Enumerable.Range(0, 2_000).Select(i => $"\"m{i}\":[{i}],"));
+        Assert.Equal(new ImportReport(1, 0, 0), await MemoryCalls.ReadAsync<ImportReport>(await client.PostTextAsync("/api/import", $$"""{{{others}}"results":[{"memory":"small","user_id":"u"}]}""")));
+    }
+
     [Fact]
     public async Task An_import_whose_versions_contradict_each_other_is_refused()
     {
