@@ -243,6 +243,9 @@ public sealed record MemoryPatch
 
     /// <summary>True takes the expiry away.</summary>
     public bool ClearExpiresAt { get; init; }
+
+    /// <summary>When it really happened or was said; what the memory states is true from then on.</summary>
+    public DateTimeOffset? ObservedAt { get; init; }
 }
 
 /// <summary>Body of <c>POST /api/context</c>.</summary>

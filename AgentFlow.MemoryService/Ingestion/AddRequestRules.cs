@@ -31,10 +31,15 @@ internal static class AddRequestRules
         CheckPlain("instructions", request.Instructions, MaxInstructionsLength);
         if (request.ExpiresAt <= now)
             throw Invalid("expiresAt", "The memory would have expired already.");
-        if (request.ObservedAt > now.AddDays(1))
-            throw Invalid("observedAt", "An event of the future can not have been observed.");
+        CheckObserved(request.ObservedAt, now);
         if (request is { Async: true, DryRun: true })
             throw Invalid("dryRun", "A dry run answers at once; leave async out.");
+    }
+
+    internal static void CheckObserved(DateTimeOffset? observedAt, DateTimeOffset now)
+    {
+        if (observedAt > now.AddDays(1))
+            throw Invalid("observedAt", "An event of the future can not have been observed.");
     }
 
     internal static void CheckScope(MemoryScope scope)
@@ -75,7 +80,7 @@ internal static class AddRequestRules
 
         if (text.Contains("\\u0000", StringComparison.OrdinalIgnoreCase))
             throw Invalid("metadata", "metadata holds U+0000.");
-        if (StorableJson.Refusal(value) is { } refusal)
+        if (JsonBounds.Refusal(value) is { } refusal)
             throw Invalid("metadata", $"metadata {refusal}.");
     }
 

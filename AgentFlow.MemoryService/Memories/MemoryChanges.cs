@@ -30,7 +30,7 @@ internal sealed class MemoryChanges(
     /// <exception cref="ProblemException">400, 409 or 413.</exception>
     internal async Task<MemoryRow?> PatchAsync(MemoryCaller caller, MemoryId id, MemoryPatch patch, Guid operationId, CancellationToken ct)
     {
-        Check(patch, options.Value);
+        Check(patch, options.Value, time.GetUtcNow());
         for (var attempt = 1; ; attempt++)
         {
             if (await FindAsync(caller, id, ct) is not { } before || before.Status == MemoryStatus.Deleted)
@@ -67,11 +67,11 @@ internal sealed class MemoryChanges(
         var decided = edit with { Status = approve ? MemoryStatus.Active : MemoryStatus.Rejected };
         try
         {
-            if (await editing.ApplyAsync(caller.OwnerId, operationId, decided, embedding.Model, time.GetUtcNow(), ct) is not { } after)
+            var changed = await store.DecideAsync(caller.OwnerId, operationId, decided, embedding.Model, time.GetUtcNow(), ct);
+            if (changed.Count == 0)
                 return null;
-            var closed = approve ? await store.CloseContradictedAsync(caller.OwnerId, operationId, after, time.GetUtcNow(), ct) : [];
-            await index.ChangedAsync(caller.OwnerId, [id.Value, .. closed], ct);
-            return after;
+            await index.ChangedAsync(caller.OwnerId, changed, ct);
+            return await reader.GetAsync(caller.OwnerId, id, ct);
         }
         catch (MemoryConflictException conflict)
         {
@@ -121,29 +121,33 @@ internal sealed class MemoryChanges(
 
     private async Task<MemoryEdit> EditAsync(MemoryRow before, MemoryPatch patch, CancellationToken ct)
     {
+        if (patch.ObservedAt is { } observed && before.ValidTo is { } ended && observed > ended)
+            throw AddRequestRules.Invalid("observedAt", "This memory ended before that.");
         var text = patch.Text ?? before.Text;
         var isNew = patch.Text is not null && !string.Equals(patch.Text, before.Text, StringComparison.Ordinal);
         var vector = isNew ? (await embedding.TryEmbedAsync([text], ct))?[0] ?? ReadOnlyMemory<float>.Empty : (ReadOnlyMemory<float>?)null;
         return new MemoryEdit(
             before,
             text,
-            ContentHash.Of(text, before.Kind, before.ObservedAt, before.Role, before.Actor),
+            ContentHash.Of(text, before.Kind, patch.ObservedAt ?? before.ObservedAt, before.Role, before.Actor),
             before.Kind == MemoryKind.Fact && (before.Scope.UserId ?? before.Scope.AgentId) is not null ? FactSlot.Parse(text)?.Name : null,
             patch.Metadata is { ValueKind: JsonValueKind.Object } metadata ? metadata.GetRawText() : before.Metadata,
             patch.Categories is { } categories ? [.. categories.Distinct(StringComparer.Ordinal)] : before.Categories,
             patch.ClearExpiresAt ? null : patch.ExpiresAt ?? before.ExpiresAt,
+            patch.ObservedAt ?? before.ObservedAt,
             before.Status,
             vector);
     }
 
-    internal static void Check(MemoryPatch patch, MemoryOptions options)
+    internal static void Check(MemoryPatch patch, MemoryOptions options, DateTimeOffset now)
     {
-        if (patch is { Text: null, Metadata: null, Categories: null, ExpiresAt: null, ClearExpiresAt: false })
+        if (patch is { Text: null, Metadata: null, Categories: null, ExpiresAt: null, ClearExpiresAt: false, ObservedAt: null })
             throw AddRequestRules.Invalid("text", "Nothing to change was given.");
         if (patch.Text is { } text)
             AddRequestRules.CheckText("text", text, options);
         AddRequestRules.CheckMetadata(patch.Metadata, options);
         AddRequestRules.CheckCategories(patch.Categories);
+        AddRequestRules.CheckObserved(patch.ObservedAt, now);
         if (patch is { ClearExpiresAt: true, ExpiresAt: not null })
             throw AddRequestRules.Invalid("clearExpiresAt", "Give a new expiry or take it away, not both.");
     }

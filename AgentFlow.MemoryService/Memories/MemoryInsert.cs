@@ -15,10 +15,10 @@ internal static class MemoryInsert
         with added as (
             insert into memories (id, owner_id, user_id, agent_id, session_id, app_id, subject_hash, kind, text, content_hash, slot, metadata,
                 categories, trust, source, role, actor, immutable, status, created_at, updated_at, observed_at, expires_at, valid_from, valid_to,
-                superseded_by)
+                superseded_by, contradicts)
             values ($1, $2, $3::text, $4::text, $5::text, $6::text, $7, $8, $9, $10, $11::text, $12::jsonb,
                 $13, $14, $15::text, $16::text, $17::text, $18, $19, $20, $20, $21::timestamptz, $22::timestamptz, $23, $24::timestamptz,
-                $25::uuid)
+                $25::uuid, $30::uuid[])
             on conflict (owner_id, subject_hash, content_hash) where status in (0, 1) and valid_to is null do nothing
             returning id, seq
         ), embedded as (
@@ -49,6 +49,7 @@ internal static class MemoryInsert
                 memory.Categories, (short)memory.Trust, memory.Source, memory.Role, memory.Actor, memory.Immutable, (short)memory.Status,
                 memory.CreatedAt, memory.ObservedAt, memory.ExpiresAt, memory.ValidFrom, memory.ValidTo, memory.SupersededBy,
                 model, VectorBytes.From(memory.Vector), operationId, (short)(pending ? MemoryChange.Pending : MemoryChange.Added),
+                pending && memory.Contradicts.Count > 0 ? memory.Contradicts.ToArray() : null,
             ]);
     }
 

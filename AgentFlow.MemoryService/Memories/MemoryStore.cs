@@ -42,7 +42,7 @@ internal sealed class MemoryStore(Database database, MemoryGroups groups)
         Guid ownerId, Guid operationId, IReadOnlyList<NewMemory> memories, string model, CancellationToken ct, bool isKept = true)
     {
         await using var session = await database.ForOwner(ownerId).BeginAsync(ct);
-        await LockSubjectsAsync(session, ownerId, memories, ct);
+        await LockSubjectsAsync(session, ownerId, memories.Select(memory => memory.Scope), ct);
         var stored = new List<StoredMemory>(memories.Count);
         foreach (var memory in memories)
             stored.Add(await AddOneAsync(session, ownerId, operationId, memory, model, ct));
@@ -92,40 +92,61 @@ internal sealed class MemoryStore(Database database, MemoryGroups groups)
     }
 
     /// <summary>Two facts of one subject that exclude each other, stored at the same moment, must see each other.</summary>
-    private static Task<int> LockSubjectsAsync(DbSession session, Guid ownerId, IReadOnlyList<NewMemory> memories, CancellationToken ct)
+    private static Task<int> LockSubjectsAsync(DbSession session, Guid ownerId, IEnumerable<MemoryScope> scopes, CancellationToken ct)
     {
-        var keys = memories.Select(memory => BitConverter.ToInt64(ContentHash.OfSubject(memory.Scope)) ^ ownerId.GetHashCode())
+        var keys = scopes.Select(scope => BitConverter.ToInt64(ContentHash.OfSubject(scope)) ^ ownerId.GetHashCode())
             .Distinct().Order().ToArray();
         return session.ExecuteAsync("select pg_advisory_xact_lock(key) from unnest($1) as key", [keys], ct);
     }
 
     private static Task<List<SupersessionCandidate>> ContradictedAsync(DbSession session, Guid ownerId, NewMemory memory, CancellationToken ct) =>
+        ContradictedAsync(session, ownerId, memory.Scope, memory.Slot?.Name, [.. memory.Contradicts], ct);
+
+    private static Task<List<SupersessionCandidate>> ContradictedAsync(
+        DbSession session, Guid ownerId, MemoryScope scope, string? slot, Guid[] named, CancellationToken ct) =>
         session.QueryAsync(
             """
             select id, content_hash, valid_from, immutable from memories
             where owner_id = $1 and subject_hash = $2 and status = 0 and valid_to is null and (slot = $3::text or id = any($4))
             for update
             """,
-            [ownerId, ContentHash.OfSubject(memory.Scope), memory.Slot?.Name, memory.Contradicts.ToArray()],
+            [ownerId, ContentHash.OfSubject(scope), slot, named],
             reader => new SupersessionCandidate(reader.GetGuid(0), reader.GetFieldValue<byte[]>(1), reader.Time(2), reader.GetBoolean(3)),
             ct);
 
-    /// <summary>Closes what a memory contradicts that was only now approved.</summary>
-    internal async Task<IReadOnlyList<Guid>> CloseContradictedAsync(Guid ownerId, Guid operationId, MemoryRow approved, DateTimeOffset now, CancellationToken ct)
+    /// <summary>
+    /// What somebody decided of a pending memory. An approved one closes what it contradicts in the same transaction, by what it states or as the model
+    /// that found it said; one that is older than what it contradicts is closed itself.
+    /// </summary>
+    /// <returns>What has changed, the memory first; empty when somebody else changed it meanwhile.</returns>
+    /// <exception cref="MemoryConflictException">Another live memory of the same subjects says the same.</exception>
+    internal async Task<IReadOnlyList<Guid>> DecideAsync(Guid ownerId, Guid operationId, MemoryEdit decided, string model, DateTimeOffset now, CancellationToken ct)
     {
-        if (FactSlot.Parse(approved.Text) is not { } slot || approved.Kind != MemoryKind.Fact)
-            return [];
-        var memory = new NewMemory
-        {
-            Id = approved.Id, Scope = approved.Scope, Kind = approved.Kind, Text = approved.Text, Trust = approved.Trust, Slot = slot, CreatedAt = now,
-            ObservedAt = approved.ValidFrom, ContentHash = ContentHash.Of(approved.Text, approved.Kind, approved.ObservedAt, approved.Role, approved.Actor),
-        };
         await using var session = await database.ForOwner(ownerId).BeginAsync(ct);
-        await LockSubjectsAsync(session, ownerId, [memory], ct);
-        var others = await ContradictedAsync(session, ownerId, memory, ct);
-        var plan = Supersession.Decide(memory.ContentHash, memory.ValidFrom, [.. others.Where(other => other.Id != approved.Id.Value)]);
-        await CloseAsync(session, ownerId, operationId, memory, plan.Closed, ct);
+        await LockSubjectsAsync(session, ownerId, [decided.Before.Scope], ct);
+        if (await MemoryEditing.ApplyAsync(session, ownerId, operationId, decided, model, now, ct) is not { } after)
+            return [];
+        var closed = decided.Status == MemoryStatus.Active ? await CloseContradictedAsync(session, ownerId, operationId, decided, after, now, ct) : [];
         await session.CommitAsync(ct);
+        return [after.Id.Value, .. closed];
+    }
+
+    private static async Task<IReadOnlyList<Guid>> CloseContradictedAsync(
+        DbSession session, Guid ownerId, Guid operationId, MemoryEdit approved, MemoryRow after, DateTimeOffset now, CancellationToken ct)
+    {
+        var named = await session.QuerySingleAsync(
+            "select contradicts from memories where id = $1 and owner_id = $2 and contradicts is not null", [after.Id.Value, ownerId], reader => reader.GetFieldValue<Guid[]>(0), ct) ?? [];
+        if (approved.Slot is null && named.Length == 0)
+            return [];
+        var others = await ContradictedAsync(session, ownerId, after.Scope, approved.Slot, named, ct);
+        var plan = Supersession.Decide(approved.ContentHash, after.ValidFrom, [.. others.Where(other => other.Id != after.Id.Value)]);
+        var batch = session.CreateBatch();
+        foreach (var id in plan.Closed)
+            MemoryClosing.Add(batch, ownerId, operationId, id, now, after.ValidFrom, after.Id.Value);
+        if (plan.ValidTo is { } ended)
+            MemoryClosing.Add(batch, ownerId, operationId, after.Id.Value, now, ended, plan.ClosedBy);
+        if (batch.Count > 0)
+            await batch.ExecuteAsync(ct);
         return plan.Closed;
     }
 

@@ -127,7 +127,7 @@ internal sealed class MemorySoak
         await editing.ApplyAsync(
             owner,
             Guid.CreateVersion7(),
-            new MemoryEdit(before, text, ContentHash.Of(text, MemoryKind.Fact, null, null, null), null, "{}", [], null, MemoryStatus.Active, HashingEmbeddingGenerator.Embed(text)),
+            new MemoryEdit(before, text, ContentHash.Of(text, MemoryKind.Fact, null, null, null), null, "{}", [], null, null, MemoryStatus.Active, HashingEmbeddingGenerator.Embed(text)),
             HashingEmbeddingGenerator.Space.Model,
             now,
             ct);

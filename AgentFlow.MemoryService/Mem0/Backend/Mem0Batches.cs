@@ -33,14 +33,14 @@ internal sealed class Mem0Batches(Mem0Memories memories)
     private async Task<IReadOnlyList<MemoryBatchResult>> UpdateAsync(MemoryCaller caller, IReadOnlyList<MemoryBatchEdit> edits, CancellationToken ct)
     {
         var checks = await EachAsync("update", edits, (edit, token) => CheckAsync(caller, edit, token), ct);
-        var together = edits.Where((edit, i) => checks[i].Code is null && !ChangesExpiry(edit.Patch)).ToList();
+        var together = edits.Where((edit, i) => checks[i].Code is null && !NeedsItsOwnCall(edit.Patch)).ToList();
         var edited = together.Count == 0 ? null : await MemoryBatches.TryAsync("update", 0, () => TogetherAsync("update", () => memories.EditAllAsync(together, ct)));
         return await EachAsync(
             "update",
             [.. edits.Select((edit, i) => (Edit: edit, Check: checks[i]))],
             async (entry, token) =>
                 entry.Check.Code is not null ? entry.Check
-                : ChangesExpiry(entry.Edit.Patch) ? Updated(await memories.PatchAsync(caller, entry.Edit.Id, entry.Edit.Patch, token))
+                : NeedsItsOwnCall(entry.Edit.Patch) ? Updated(await memories.PatchAsync(caller, entry.Edit.Id, entry.Edit.Patch, token))
                 : edited!.Code is not null ? edited
                 : Updated(await memories.FindAsync(caller, entry.Edit.Id, token)),
             ct);
@@ -79,7 +79,7 @@ internal sealed class Mem0Batches(Mem0Memories memories)
         return new MemoryBatchResult { Action = action, Index = 0, Status = StatusCodes.Status200OK };
     }
 
-    private static bool ChangesExpiry(MemoryPatch patch) => patch.ClearExpiresAt || patch.ExpiresAt is not null;
+    private static bool NeedsItsOwnCall(MemoryPatch patch) => patch.ClearExpiresAt || patch.ExpiresAt is not null || patch.ObservedAt is not null;
 
     private static MemoryBatchResult Updated(MemoryRow? row) =>
         row is null ? throw MemoryBatches.NotFound() : new MemoryBatchResult { Action = "update", Index = 0, Status = StatusCodes.Status200OK, Updated = row.ToItem() };

@@ -121,13 +121,15 @@ internal sealed class Mem0Memories(Mem0Api api, IOptions<MemoryOptions> options,
             body["expiration_date"] = null;
         else if (patch.ExpiresAt is { } expiry)
             body["expiration_date"] = LastDay(expiry);
+        if (patch.ObservedAt is { } observed)
+            body["timestamp"] = observed.ToUnixTimeSeconds();
         return await api.SendAsync(HttpMethod.Put, $"v1/memories/{id}/", body, ct) is null ? null : await FindAsync(caller, id, ct);
     }
 
     /// <exception cref="ProblemException">The patch is not in order, or Mem0 has nothing like it.</exception>
     internal void Check(MemoryPatch patch)
     {
-        MemoryChanges.Check(patch, options.Value);
+        MemoryChanges.Check(patch, options.Value, time.GetUtcNow());
         if (patch.Categories is not null)
             throw Mem0Backend.NotThere("Setting categories");
     }
