@@ -12,8 +12,11 @@ namespace AgentFlow.MemoryService.Events;
 /// <summary>Tells what happened to an owner's memories. Thread-safe.</summary>
 internal sealed class EventReader(Database database, DurableQueue queue)
 {
-    /// <summary>Changes that one page of operations tells of at most; one operation may delete any number of memories.</summary>
+    /// <summary>Changes that one page of operations tells of; one operation may delete any number of memories, and must not hide those after it.</summary>
     private const int MaxChanges = 10_000;
+
+    /// <summary>Changes that are told of each operation, however many there are on the page.</summary>
+    private const int ToldOfEach = 100;
 
     /// <summary>Where a reader of the feed is: everything up to this transaction and row was told.</summary>
     internal readonly record struct FeedPosition(ulong Xid, long Sequence)
@@ -51,8 +54,11 @@ internal sealed class EventReader(Database database, DurableQueue queue)
         return ([.. rows.Select(row => row.Row)], last);
     }
 
-    /// <summary>Whole operations, newest first.</summary>
-    internal async Task<IReadOnlyList<IReadOnlyList<HistoryRow>>> OperationsAsync(MemoryCaller caller, int offset, int limit, CancellationToken ct)
+    /// <summary>Operations, newest first, each with its first changes.</summary>
+    /// <param name="before">Where the page before ended.</param>
+    /// <returns>One page, and where it ended; null when nothing follows.</returns>
+    internal async Task<(IReadOnlyList<IReadOnlyList<HistoryRow>> Operations, long? Last)> OperationsAsync(
+        MemoryCaller caller, long? before, int offset, int limit, CancellationToken ct)
     {
         var subject = caller.FixedSubject ?? new MemoryScope();
         var rows = await database.ForOwner(caller.OwnerId).QueryAsync(
@@ -61,15 +67,19 @@ internal sealed class EventReader(Database database, DurableQueue queue)
                 select operation_id, max(seq) as last from memory_history
                 where owner_id = $1 and ($2::text is null or user_id = $2) and ($3::text is null or agent_id = $3)
                     and ($4::text is null or session_id = $4) and ($5::text is null or app_id = $5)
-                group by operation_id order by last desc offset $6 limit $7
+                group by operation_id having $8::bigint is null or max(seq) < $8 order by last desc offset $6 limit $7
             )
-            select {HistoryRow.Columns} from seen join memory_history h on h.owner_id = $1 and h.operation_id = seen.operation_id
-            where ($2::text is null or h.user_id = $2) and ($3::text is null or h.agent_id = $3)
-                and ($4::text is null or h.session_id = $4) and ($5::text is null or h.app_id = $5)
-            order by seen.last desc, h.seq limit {MaxChanges}
+            select {HistoryRow.Columns}, seen.last from seen cross join lateral (
+                select * from memory_history where owner_id = $1 and operation_id = seen.operation_id
+                    and ($2::text is null or user_id = $2) and ($3::text is null or agent_id = $3)
+                    and ($4::text is null or session_id = $4) and ($5::text is null or app_id = $5)
+                order by seq limit $9) h
+            order by seen.last desc, h.seq
             """,
-            [caller.OwnerId, subject.UserId, subject.AgentId, subject.SessionId, subject.AppId, offset, limit], HistoryRow.Read, ct);
-        return [.. rows.GroupBy(row => row.OperationId).Select(operation => operation.ToList())];
+            [caller.OwnerId, subject.UserId, subject.AgentId, subject.SessionId, subject.AppId, offset, limit + 1, before, Math.Max(ToldOfEach, MaxChanges / limit)],
+            reader => (Row: HistoryRow.Read(reader), Last: reader.GetInt64(HistoryRow.ColumnCount)), ct);
+        var operations = rows.GroupBy(row => row.Row.OperationId).ToList();
+        return ([.. operations.Take(limit).Select(operation => operation.Select(row => row.Row).ToList())], operations.Count > limit ? operations[limit - 1].First().Last : null);
     }
 
     /// <returns>How many operations there were.</returns>

@@ -89,12 +89,13 @@ internal readonly struct Mem0Body(JsonElement root)
             : throw Mem0Edge.Invalid("expiration_date must be a date, YYYY-MM-DD");
     }
 
-    /// <summary>Seconds since 1970, or a date.</summary>
+    /// <summary>Seconds since 1970, as a number or as text, or a date.</summary>
     internal DateTimeOffset? Moment(string name)
     {
         if (Get(name) is not { } value)
             return null;
-        if (value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var seconds) && seconds is > -62_000_000_000 and < 250_000_000_000)
+        if ((value.ValueKind == JsonValueKind.Number ? value.TryGetDouble(out var seconds) : double.TryParse(Text(name), NumberStyles.Float, CultureInfo.InvariantCulture, out seconds))
+            && seconds is > -62_000_000_000 and < 250_000_000_000)
             return DateTimeOffset.UnixEpoch.AddSeconds(seconds);
         return value.ValueKind == JsonValueKind.String
             && DateTimeOffset.TryParse(value.GetString(), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out var moment)

@@ -59,17 +59,19 @@ internal sealed class Mem0Calls(
             ct);
     }
 
-    /// <returns>One page, newest first, and the number of all.</returns>
-    internal async Task<(IReadOnlyList<MemoryRow> Rows, long Count)> PageAsync(
-        MemoryCaller caller, FilterExpression? filter, bool expired, int page, int? pageSize, CancellationToken ct)
+    /// <param name="cursor">Of the address of the next page: where the page before it ended, whatever was added or deleted since; null counts pages.</param>
+    /// <returns>One page, newest first, the number of all, and the cursor of the next page; null at the end.</returns>
+    internal async Task<(IReadOnlyList<MemoryRow> Rows, long Count, string? Next)> PageAsync(
+        MemoryCaller caller, FilterExpression? filter, bool expired, int page, int? pageSize, string? cursor, CancellationToken ct)
     {
         var size = pageSize ?? DefaultPageSize;
         if (page is < 1 or > MaxPage || size is < 1 or > MaxPageSize)
             throw Mem0Edge.Invalid($"page is 1 to {MaxPage} and page_size is 1 to {MaxPageSize}");
-        var listing = new MemoryListing { Filter = filter, Expired = expired, Offset = (page - 1) * size, Limit = size };
+        var before = Mem0Pages.Sequence(cursor);
+        var listing = new MemoryListing { Filter = filter, Expired = expired, Before = before, Offset = before is null ? (page - 1) * size : 0, Limit = size + 1 };
         var rows = await reader.ListAsync(caller.OwnerId, listing, ct);
-        var count = page == 1 && rows.Count < size ? rows.Count : await reader.CountAsync(caller.OwnerId, listing, ct);
-        return (rows, count);
+        var count = page == 1 && rows.Count <= size ? rows.Count : await reader.CountAsync(caller.OwnerId, listing with { Before = null }, ct);
+        return rows.Count <= size ? (rows, count, null) : (rows.GetRange(0, size), count, SequenceCursor.Encode(rows[size - 1].Sequence));
     }
 
     /// <returns>All of them, newest first.</returns>
@@ -112,6 +114,7 @@ internal sealed class Mem0Calls(
             Metadata = body.Get("metadata"),
             ExpiresAt = Mem0Body.Expiry(expiry),
             ClearExpiresAt = expiry is null && body.Has("expiration_date"),
+            ObservedAt = body.Moment("timestamp"),
         };
         return await changes.PatchAsync(caller, ParseId(id), patch, Guid.CreateVersion7(), ct) ?? throw Mem0Edge.NotFound();
     }

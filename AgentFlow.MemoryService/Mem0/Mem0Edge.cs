@@ -17,6 +17,8 @@ internal sealed class Mem0Route
 /// </summary>
 internal static class Mem0Edge
 {
+    private const int BytesOfOnePart = 16 << 10;
+
     internal static RouteGroupBuilder MapMem0Group(this IEndpointRouteBuilder routes)
     {
         var group = routes.MapGroup(string.Empty).WithMetadata(Mem0Route.Marker).WithTags("Mem0");
@@ -26,6 +28,20 @@ internal static class Mem0Edge
 
     internal static JsonHttpResult<JsonNode> Json(JsonNode node, int status = StatusCodes.Status200OK) =>
         TypedResults.Json(node, Mem0Shapes.Options, statusCode: status);
+
+    /// <summary>An answer of any length, which is sent while it is written.</summary>
+    internal static Utf8JsonWriter Start(HttpContext context)
+    {
+        context.Response.ContentType = "application/json; charset=utf-8";
+        return new Utf8JsonWriter(context.Response.BodyWriter, new JsonWriterOptions { Encoder = Mem0Shapes.Options.Encoder });
+    }
+
+    /// <summary>Sends what was written so far, where it is worth it.</summary>
+    internal static async ValueTask PassOnAsync(Utf8JsonWriter answer, CancellationToken ct)
+    {
+        if (answer.BytesPending > BytesOfOnePart)
+            await answer.FlushAsync(ct);
+    }
 
     internal static JsonHttpResult<JsonNode> Refuse(int status, string detail, string? code = null) =>
         Json(code is null ? new JsonObject { ["detail"] = detail } : new JsonObject { ["detail"] = detail, ["code"] = code }, status);

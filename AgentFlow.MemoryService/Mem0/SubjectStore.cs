@@ -1,3 +1,5 @@
+using System.Buffers.Text;
+using System.Text;
 using System.Text.Json.Nodes;
 using AgentFlow.Contracts.Memories;
 using AgentFlow.MemoryService.Access;
@@ -42,10 +44,25 @@ internal sealed class SubjectStore(Database database)
             and ($4::text is null or m.session_id = $4) and ($5::text is null or m.app_id = $5)
         """;
 
+    private const string Grouped = "select s.type, s.name, count(*), min(m.created_at), max(m.updated_at)";
+
     /// <summary>By type, then by name.</summary>
-    internal Task<List<Subject>> ListAsync(MemoryCaller caller, int offset, int limit, CancellationToken ct) => database.ForOwner(caller.OwnerId).QueryAsync(
-        $"select s.type, s.name, count(*), min(m.created_at), max(m.updated_at) {Counted} group by s.type, s.name, s.place order by s.place, s.name offset $6 limit $7",
-        [.. Of(caller), offset, limit], Read, ct);
+    /// <param name="after">The subject that the page before ended with.</param>
+    internal Task<List<Subject>> ListAsync(MemoryCaller caller, Position? after, int offset, int limit, CancellationToken ct) => database.ForOwner(caller.OwnerId).QueryAsync(
+        $"{Grouped} {Counted} and ($8::int is null or (s.place, s.name) > ($8, $9::text)) group by s.type, s.name, s.place order by s.place, s.name offset $6 limit $7",
+        [.. Of(caller), offset, limit, after?.Place, after?.Name], Read, ct);
+
+    /// <summary>All of them, by type, then by name, none of them kept.</summary>
+    internal Task<bool> ReadAllAsync(MemoryCaller caller, Func<Subject, ValueTask> take, CancellationToken ct) => database.ForOwner(caller.OwnerId).CreateBatch()
+        .Add($"{Grouped} {Counted} group by s.type, s.name, s.place order by s.place, s.name", Of(caller))
+        .ReadAsync(
+            async (reader, token) =>
+            {
+                while (await reader.ReadAsync(token))
+                    await take(Read(reader));
+                return true;
+            },
+            ct);
 
     /// <returns>Null when nothing is remembered of it, or Mem0 has no such type.</returns>
     internal async Task<Subject?> FindAsync(MemoryCaller caller, string type, string name, CancellationToken ct)
@@ -62,6 +79,25 @@ internal sealed class SubjectStore(Database database)
         var found = await database.ForOwner(caller.OwnerId).QueryAsync(
             $"select s.type, count(distinct s.name) {Counted} group by s.type", Of(caller), reader => KeyValuePair.Create(reader.GetString(0), reader.GetInt64(1)), ct);
         return found.ToDictionary(StringComparer.Ordinal);
+    }
+
+    /// <summary>Where a page of subjects ended.</summary>
+    /// <param name="Place">Of the type, in <see cref="Types"/>.</param>
+    /// <param name="Name">The last subject's.</param>
+    internal sealed record Position(int Place, string Name)
+    {
+        internal static Position Of(Subject subject) => new(Array.IndexOf(Types, subject.Type), subject.Name);
+
+        internal string Encode() => Base64Url.EncodeToString(Encoding.UTF8.GetBytes($"{Place}{Name}"));
+
+        /// <returns>Null for what is no position.</returns>
+        internal static Position? Decode(string cursor)
+        {
+            if (cursor.Length > 2_000 || !Base64Url.IsValid(cursor))
+                return null;
+            var text = Encoding.UTF8.GetString(Base64Url.DecodeFromChars(cursor));
+            return text.Length > 1 && text[0] - '0' is >= 0 and var place && place < Types.Length && !text.Contains('\0', StringComparison.Ordinal) ? new Position(place, text[1..]) : null;
+        }
     }
 
     private static object?[] Of(MemoryCaller caller)

@@ -10,9 +10,6 @@ internal static class HostedEntities
 {
     private const int MaxPageSize = 1_000;
 
-    /// <summary>Names in the list of what can be filtered by, and in the self-hosted server's list, which have no pages; as many rows as Mem0's own looks at.</summary>
-    internal const int MaxNamed = 10_000;
-
     internal static void Map(IEndpointRouteBuilder mem0)
     {
         mem0.MapGet("/v1/entities/", ListAsync).RequireAuthorization(Policies.Read).WithSummary("Mem0: who has memories");
@@ -37,19 +34,45 @@ internal static class HostedEntities
         var size = HostedMemories.PageNumber(context.Request.Query, "page_size") ?? 100;
         if (size > MaxPageSize)
             throw Mem0Edge.Invalid($"page_size is 1 to {MaxPageSize}");
-        var shown = (await subjects.ListAsync(caller, (page - 1) * size, size, ct)).Select(subject => subject.ToHosted(caller.OwnerId));
+        var after = Mem0Pages.Cursor(context) is { } cursor ? SubjectStore.Position.Decode(cursor) ?? throw Mem0Edge.Invalid("cursor is not one of ours") : null;
+        var found = await subjects.ListAsync(caller, after, after is null ? (page - 1) * size : 0, size + 1, ct);
+        var shown = found.Take(size).Select(subject => subject.ToHosted(caller.OwnerId));
         var totals = await subjects.CountAsync(caller, ct);
-        var envelope = HostedMemories.Envelope(context, new JsonArray([.. shown]), totals.Values.Sum(), page, size);
+        var envelope = Mem0Pages.Envelope(
+            context, new JsonArray([.. shown]), totals.Values.Sum(), page, size, found.Count > size ? SubjectStore.Position.Of(found[size - 1]).Encode() : null);
         foreach (var type in SubjectStore.Types)
             envelope[$"total_{type}s"] = totals.GetValueOrDefault(type);
         return Mem0Edge.Json(envelope);
     }
 
-    private static async Task<IResult> FiltersAsync(MemoryCaller caller, SubjectStore subjects, CancellationToken ct)
+    /// <summary>All names, row by row in the order of the types: this list has no pages.</summary>
+    private static async Task FiltersAsync(HttpContext context, MemoryCaller caller, SubjectStore subjects, CancellationToken ct)
     {
-        var all = await subjects.ListAsync(caller, 0, MaxNamed, ct);
-        return Mem0Edge.Json(new JsonObject(SubjectStore.Types.Select(type => KeyValuePair.Create(
-            $"{type}s", (JsonNode?)new JsonArray([.. all.Where(subject => subject.Type == type).Select(subject => (JsonNode)subject.Name)])))));
+        await using var answer = Mem0Edge.Start(context);
+        answer.WriteStartObject();
+        var open = -1;
+        await subjects.ReadAllAsync(
+            caller,
+            async subject =>
+            {
+                Open(subject.Type);
+                answer.WriteStringValue(subject.Name);
+                await Mem0Edge.PassOnAsync(answer, ct);
+            },
+            ct);
+        Open(null);
+        answer.WriteEndObject();
+
+        void Open(string? type)
+        {
+            while (open < SubjectStore.Types.Length && (open < 0 || SubjectStore.Types[open] != type))
+            {
+                if (open >= 0)
+                    answer.WriteEndArray();
+                if (++open < SubjectStore.Types.Length)
+                    answer.WriteStartArray($"{SubjectStore.Types[open]}s");
+            }
+        }
     }
 
     /// <summary>Who has no memories yet needs no row: the answer says what is there, which may be none.</summary>

@@ -68,7 +68,8 @@ internal static class HostedExtras
         var size = HostedMemories.PageNumber(context.Request.Query, "page_size") ?? DefaultEvents;
         if (size > MaxEvents)
             throw Mem0Edge.Invalid($"page_size is 1 to {MaxEvents}");
-        var operations = await events.OperationsAsync(caller, (page - 1) * size, size, ct);
+        var before = Mem0Pages.Sequence(Mem0Pages.Cursor(context));
+        var (operations, last) = await events.OperationsAsync(caller, before, before is null ? (page - 1) * size : 0, size, ct);
         var results = operations.Select(operation => new JsonObject
         {
             ["id"] = operation[0].OperationId.ToString("D"),
@@ -77,7 +78,8 @@ internal static class HostedExtras
             ["results"] = new JsonArray([.. operation.Select(row => new JsonObject { ["id"] = row.MemoryId.ToString(), ["data"] = new JsonObject { ["memory"] = row.NewText ?? row.OldText } })]),
             ["created_at"] = Mem0Shapes.Time(operation[0].At),
         });
-        return Mem0Edge.Json(HostedMemories.Envelope(context, new JsonArray([.. results]), await events.CountOperationsAsync(caller, ct), page, size));
+        return Mem0Edge.Json(Mem0Pages.Envelope(
+            context, new JsonArray([.. results]), await events.CountOperationsAsync(caller, ct), page, size, last is { } end ? Memories.SequenceCursor.Encode(end) : null));
     }
 
     private static async Task<IResult> FeedbackAsync(HttpContext context, MemoryCaller caller, Mem0Calls calls, ExportStore store, CancellationToken ct)
@@ -124,7 +126,7 @@ internal static class HostedExtras
 
     private static void CheckStorable(string member, JsonElement? value)
     {
-        if (value is { } given && StorableJson.Refusal(given) is { } refusal)
+        if (value is { } given && JsonBounds.Refusal(given) is { } refusal)
             throw Mem0Edge.Invalid($"{member} {refusal}");
     }
 
@@ -137,7 +139,7 @@ internal static class HostedExtras
 
     private static async Task<IResult> StatsAsync(MemoryCaller caller, Mem0Calls calls, SubjectStore subjects, CancellationToken ct)
     {
-        var (_, count) = await calls.PageAsync(caller, caller.Condition(), expired: false, 1, 1, ct);
+        var (_, count, _) = await calls.PageAsync(caller, caller.Condition(), expired: false, 1, 1, cursor: null, ct);
         var totals = await subjects.CountAsync(caller, ct);
         var answer = new JsonObject { ["total_memories"] = count };
         foreach (var type in SubjectStore.Types)

@@ -45,9 +45,10 @@ internal static class HostedLegacy
         var query = context.Request.Query;
         var page = HostedMemories.PageNumber(query, "page");
         var size = HostedMemories.PageNumber(query, "page_size");
-        var (rows, count) = await calls.PageAsync(caller, HostedMemories.Of(caller, caller.Bind(Mem0Filters.FromQuery(query))), expired: false, page ?? 1, size, ct);
+        var (rows, count, next) = await calls.PageAsync(
+            caller, HostedMemories.Of(caller, caller.Bind(Mem0Filters.FromQuery(query))), expired: false, page ?? 1, size, Mem0Pages.Cursor(context), ct);
         var results = new JsonArray([.. rows.Select(Mem0Shapes.Hosted)]);
-        return Mem0Edge.Json(page is null ? results : HostedMemories.Envelope(context, results, count, page.Value, size ?? 100));
+        return Mem0Edge.Json(page is null ? results : Mem0Pages.Envelope(context, results, count, page.Value, size ?? 100, next));
     }
 
     private static async Task<IResult> SearchAsync(HttpContext context, MemoryCaller caller, Mem0Calls calls, CancellationToken ct)
@@ -62,9 +63,9 @@ internal static class HostedLegacy
         var body = await Mem0Body.ReadAsync(context);
         var page = HostedMemories.PageNumber(context.Request.Query, "page") ?? body.Whole("page");
         var size = HostedMemories.PageNumber(context.Request.Query, "page_size") ?? body.Whole("page_size");
-        var (rows, count) = await calls.PageAsync(caller, Mem0Filters.Read(caller, body), body.Flag("show_expired"), page ?? 1, size, ct);
+        var (rows, count, next) = await calls.PageAsync(caller, Mem0Filters.Read(caller, body), body.Flag("show_expired"), page ?? 1, size, Mem0Pages.Cursor(context), ct);
         var results = new JsonArray([.. rows.Select(row => HostedMemories.Select(Mem0Shapes.Hosted(row), body))]);
-        return Mem0Edge.Json(page is null ? results : HostedMemories.Envelope(context, results, count, page.Value, size ?? 100));
+        return Mem0Edge.Json(page is null ? results : Mem0Pages.Envelope(context, results, count, page.Value, size ?? 100, next));
     }
 
     private static async Task<IResult> SearchV2Async(HttpContext context, MemoryCaller caller, Mem0Calls calls, CancellationToken ct)
@@ -76,7 +77,7 @@ internal static class HostedLegacy
     private static async Task<IResult> OfEntityAsync(string type, string id, MemoryCaller caller, Mem0Calls calls, CancellationToken ct)
     {
         var scope = caller.Bind(SubjectStore.ToScope(type, id)!);
-        var (rows, _) = await calls.PageAsync(caller, HostedMemories.Of(caller, scope), expired: false, 1, 1_000, ct);
+        var (rows, _, _) = await calls.PageAsync(caller, HostedMemories.Of(caller, scope), expired: false, 1, 1_000, cursor: null, ct);
         return Mem0Edge.Json(new JsonArray([.. rows.Select(Mem0Shapes.Hosted)]));
     }
 

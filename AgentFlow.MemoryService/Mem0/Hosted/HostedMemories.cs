@@ -60,8 +60,8 @@ internal static class HostedMemories
         var body = await Mem0Body.ReadAsync(context);
         var page = PageNumber(context.Request.Query, "page") ?? body.Whole("page") ?? 1;
         var size = PageNumber(context.Request.Query, "page_size") ?? body.Whole("page_size");
-        var (rows, count) = await calls.PageAsync(caller, Mem0Filters.Read(caller, body), body.Flag("show_expired"), page, size, ct);
-        return Mem0Edge.Json(Envelope(context, new JsonArray([.. rows.Select(row => Select(Mem0Shapes.Hosted(row), body))]), count, page, size ?? 100));
+        var (rows, count, next) = await calls.PageAsync(caller, Mem0Filters.Read(caller, body), body.Flag("show_expired"), page, size, Mem0Pages.Cursor(context), ct);
+        return Mem0Edge.Json(Mem0Pages.Envelope(context, new JsonArray([.. rows.Select(row => Select(Mem0Shapes.Hosted(row), body))]), count, page, size ?? 100, next));
     }
 
     private static async Task<IResult> GetAsync(string id, MemoryCaller caller, Mem0Calls calls, CancellationToken ct) =>
@@ -119,19 +119,6 @@ internal static class HostedMemories
         foreach (var name in memory.Select(member => member.Key).Where(name => name != "id" && !fields.Contains(name, StringComparer.Ordinal)).ToList())
             memory.Remove(name);
         return memory;
-    }
-
-    /// <summary>Django's pages: next and previous are addresses.</summary>
-    internal static JsonObject Envelope(HttpContext context, JsonArray results, long count, int page, int size)
-    {
-        var address = $"{context.Request.Scheme}://{context.Request.Host}{context.Request.Path}";
-        return new JsonObject
-        {
-            ["count"] = count,
-            ["next"] = (long)page * size < count ? $"{address}?page={page + 1}&page_size={size}" : null,
-            ["previous"] = page > 1 ? $"{address}?page={page - 1}&page_size={size}" : null,
-            ["results"] = results,
-        };
     }
 
     internal static int? PageNumber(IQueryCollection query, string name)

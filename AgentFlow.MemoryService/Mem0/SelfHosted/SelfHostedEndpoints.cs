@@ -42,7 +42,7 @@ internal static class SelfHostedEndpoints
             return Mem0Edge.Refuse(StatusCodes.Status403Forbidden, "Listing all memories requires an admin");
         var size = HostedMemories.PageNumber(query, "top_k") ?? HostedMemories.PageNumber(query, "limit") ?? MaxListed;
         var expired = string.Equals(query["show_expired"], "true", StringComparison.OrdinalIgnoreCase);
-        var (rows, _) = await calls.PageAsync(caller, HostedMemories.Of(caller, scope), expired, 1, Math.Min(size, MaxListed), ct);
+        var (rows, _, _) = await calls.PageAsync(caller, HostedMemories.Of(caller, scope), expired, 1, Math.Min(size, MaxListed), cursor: null, ct);
         return Mem0Edge.Json(new JsonObject { ["results"] = new JsonArray([.. rows.Select(Mem0Shapes.SelfHosted)]) });
     }
 
@@ -90,8 +90,22 @@ internal static class SelfHostedEndpoints
         return Message("All memories reset");
     }
 
-    private static async Task<IResult> EntitiesAsync(MemoryCaller caller, SubjectStore subjects, CancellationToken ct) =>
-        Mem0Edge.Json(new JsonArray([.. (await subjects.ListAsync(caller, 0, HostedEntities.MaxNamed, ct)).Where(subject => subject.Type != "app").Select(subject => subject.ToSelfHosted())]));
+    /// <summary>All of them, row by row: this list has no pages.</summary>
+    private static async Task EntitiesAsync(HttpContext context, MemoryCaller caller, SubjectStore subjects, CancellationToken ct)
+    {
+        await using var answer = Mem0Edge.Start(context);
+        answer.WriteStartArray();
+        await subjects.ReadAllAsync(
+            caller,
+            async subject =>
+            {
+                if (subject.Type != "app")
+                    subject.ToSelfHosted().WriteTo(answer);
+                await Mem0Edge.PassOnAsync(answer, ct);
+            },
+            ct);
+        answer.WriteEndArray();
+    }
 
     private static async Task<IResult> DeleteEntityAsync(string type, string id, MemoryCaller caller, Mem0Calls calls, CancellationToken ct)
     {

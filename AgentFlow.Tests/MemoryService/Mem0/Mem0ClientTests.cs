@@ -14,7 +14,7 @@ public sealed class Mem0ClientTests(MemoryFixture fixture) : IClassFixture<Memor
         var calls = await RunAsync(fixture.Host.Address, key);
 
         Assert.Equal([], calls.Where(call => !call.Value.GetProperty("ok").GetBoolean()).Select(call => $"{call.Key}: {call.Value.GetProperty("error")}"));
-        Assert.Equal(24, calls.Count);
+        Assert.Equal(27, calls.Count);
         Assert.Equal(2, Result(calls, "add").GetProperty("results").GetArrayLength());
         Assert.Equal("My name is Ada.", Result(calls, "addInferred").GetProperty("results")[0].GetProperty("memory").GetString());
         var found = Result(calls, "search").GetProperty("results")[0];
@@ -23,7 +23,9 @@ public sealed class Mem0ClientTests(MemoryFixture fixture) : IClassFixture<Memor
         Assert.Equal(2, Result(calls, "searchByMetadata").GetProperty("results").GetArrayLength());
         Assert.Equal(3, Result(calls, "getAll").GetProperty("count").GetInt32());
         Assert.Equal("The tulips are in the south garden", Result(calls, "update").GetProperty("memory").GetString());
-        Assert.Equal(["ADD", "UPDATE"], Result(calls, "history").EnumerateArray().Select(entry => entry.GetProperty("event").GetString()));
+        Assert.Equal("timed", Result(calls, "updateMetadata").GetProperty("metadata").GetProperty("topic").GetString());
+        Assert.All(["updateTime", "updateMetadata", "updateExpiry"], method => Assert.Equal("The tulips are in the south garden", Result(calls, method).GetProperty("memory").GetString()));
+        Assert.Equal(["ADD", "UPDATE", "UPDATE", "UPDATE", "UPDATE"], Result(calls, "history").EnumerateArray().Select(entry => entry.GetProperty("event").GetString()));
         Assert.Contains("mem0-user", Result(calls, "users").GetProperty("results").EnumerateArray().Select(entity => entity.GetProperty("name").GetString()));
         Assert.Equal(["My name is Ada."], Result(calls, "getMemoryExport").GetProperty("memories").EnumerateArray().Select(memory => memory.GetProperty("memory").GetString()!)
             .Where(text => !text.Contains("tulips", StringComparison.Ordinal)));
@@ -37,6 +39,7 @@ public sealed class Mem0ClientTests(MemoryFixture fixture) : IClassFixture<Memor
     public async Task A_wrong_key_fails_every_call()
     {
         var calls = await RunAsync(fixture.Host.Address, "af_mem_wrong");
+        Assert.Equal(27, calls.Count);
         Assert.All(calls.Where(call => call.Key != "end"), call => Assert.False(call.Value.GetProperty("ok").GetBoolean(), call.Key));
     }
 

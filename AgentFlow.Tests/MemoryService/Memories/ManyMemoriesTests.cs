@@ -47,6 +47,28 @@ public sealed class ManyMemoriesTests
     }
 
     [Fact]
+    public async Task More_than_ten_thousand_subjects_are_all_named()
+    {
+        await using var host = await MemoryHost.StartAsync();
+        var (owner, key) = await host.CreateKeyAsync();
+        using var client = host.Client(key);
+        await FillAsync(host.ConnectionString, owner);
+        await ExecuteAsync(host.ConnectionString, "update agentflow_memory.memories set user_id = 'user ' || text, agent_id = case when text like '% 7' then 'bot' end");
+        await client.AddAsync(new AddMemoryRequest { Text = "of a session", SessionId = "s", AppId = "shop", Infer = false });
+
+        var filters = JsonElement.Parse(await client.GetStringAsync("/v1/entities/filters/", Ct));
+        Assert.Equal(Count, filters.GetProperty("users").EnumerateArray().Select(name => name.GetString()).Distinct().Count());
+        Assert.Equal(("bot", "shop", "s"), (filters.GetProperty("agents")[0].GetString(), filters.GetProperty("apps")[0].GetString(), filters.GetProperty("runs")[0].GetString()));
+        var entities = JsonElement.Parse(await client.GetStringAsync("/entities", Ct)).EnumerateArray().Select(one => $"{one.GetProperty("type").GetString()} {one.GetProperty("id").GetString()}").ToList();
+        Assert.Equal((Count + 2, Count + 2), (entities.Count, entities.Distinct().Count()));
+        Assert.DoesNotContain("app shop", entities);
+
+        using var stranger = await host.ClientAsync();
+        Assert.Equal("""{"users":[],"agents":[],"apps":[],"runs":[]}""", await stranger.GetStringAsync("/v1/entities/filters/", Ct));
+        Assert.Equal("[]", await stranger.GetStringAsync("/entities", Ct));
+    }
+
+    [Fact]
     public async Task A_search_of_the_past_says_when_it_did_not_look_at_everything()
     {
         await using var host = await MemoryHost.StartAsync(settings: [("Memory:MaxPastMemories", "3")]);

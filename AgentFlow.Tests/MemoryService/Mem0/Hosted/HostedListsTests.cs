@@ -86,6 +86,36 @@ public sealed class HostedListsTests(MemoryFixture fixture) : IClassFixture<Memo
         Assert.Equal([expected], results.EnumerateArray().Select(memory => memory.GetProperty("memory").GetString()));
     }
 
+    [Theory]
+    [InlineData("1716200000")]
+    [InlineData("\"1716200000\"")]
+    [InlineData("\"2024-05-20T10:13:20Z\"")]
+    public async Task An_update_may_change_nothing_but_the_time_or_the_metadata(string timestamp)
+    {
+        using var client = await fixture.Host.ClientAsync();
+        var id = await AddAsync(client, "said once", metadata: """{"a":1}""");
+        using var timed = await client.SendAsync(Put(id, $$"""{"timestamp":{{timestamp}}}"""), Ct);
+        Assert.Equal(200, (int)timed.StatusCode);
+        using var found = await client.PostTextAsync("/v3/memories/", """{"filters":{"AND":[{"user_id":"u"},{"timestamp":{"lt":"2024-05-21"}}]}}""");
+        Assert.Equal(id, JsonElement.Parse(await found.Content.ReadAsStringAsync(Ct)).GetProperty("results")[0].GetProperty("id").GetString());
+        var ours = (await client.ListAsync()).Items.Single();
+        Assert.Equal((DateTimeOffset.FromUnixTimeSeconds(1_716_200_000), DateTimeOffset.FromUnixTimeSeconds(1_716_200_000), "said once", 2), (ours.ObservedAt, ours.ValidFrom, ours.Text, ours.Version));
+        Assert.Equal("said once", (await client.SearchAsync(new AgentFlow.Contracts.Memories.SearchMemoriesRequest
+        {
+            Query = "said", Filter = JsonElement.Parse("""{"userId":"u"}"""), AsOf = DateTimeOffset.Parse("2024-06-01T00:00:00Z", System.Globalization.CultureInfo.InvariantCulture),
+        })).Items.Single().Text);
+
+        using var described = await client.SendAsync(Put(id, """{"metadata":{"b":2}}"""), Ct);
+        Assert.Equal("""{"b":2}""", JsonElement.Parse(await described.Content.ReadAsStringAsync(Ct)).GetProperty("metadata").GetRawText());
+        Assert.Equal(("said once", DateTimeOffset.FromUnixTimeSeconds(1_716_200_000)), ((await client.ListAsync()).Items.Single().Text, (await client.ListAsync()).Items.Single().ObservedAt));
+        using var nothing = await client.SendAsync(Put(id, "{}"), Ct);
+        using var wrong = await client.SendAsync(Put(id, """{"timestamp":"soon"}"""), Ct);
+        Assert.Equal((400, 400), ((int)nothing.StatusCode, (int)wrong.StatusCode));
+
+        static HttpRequestMessage Put(string id, string body) =>
+            new(HttpMethod.Put, $"/v1/memories/{id}/") { Content = new StringContent(body, System.Text.Encoding.UTF8, "application/json") };
+    }
+
     [Fact]
     public async Task The_last_day_there_is_can_be_an_expiry()
     {
