@@ -28,7 +28,7 @@ internal sealed class AccountExport(Database database, IHttpClientFactory client
         join pg_namespace n on n.oid = c.relnamespace
         join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
         join pg_type t on t.oid = a.atttypid
-        where n.nspname = $1 and c.relkind in ('r', 'p') and not c.relispartition and c.relname not in ('idempotency_keys', 'index_outbox', 'tasks', 'document_remains', 'document_touches')
+        where n.nspname = $1 and c.relkind in ('r', 'p') and not c.relispartition and c.relname not in ('idempotency_keys', 'index_outbox', 'tasks', 'task_files', 'document_remains', 'document_touches')
           and t.typname not in ('bytea', '_float4', '_float8', 'vector', 'tsvector') and has_column_privilege('agentflow_app', c.oid, a.attnum, 'select')
           and exists (select from pg_attribute o where o.attrelid = c.oid and o.attname = 'owner_id' and not o.attisdropped and has_column_privilege('agentflow_app', c.oid, o.attnum, 'select'))
         group by c.relname order by c.relname

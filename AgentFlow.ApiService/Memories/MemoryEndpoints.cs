@@ -1,7 +1,9 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using AgentFlow.ApiService.Identity;
+using AgentFlow.ApiService.Limits;
 using AgentFlow.Contracts;
+using AgentFlow.Contracts.Memories;
 using AgentFlow.ServiceDefaults.Health;
 using AgentFlow.ServiceDefaults.Http;
 using AgentFlow.ServiceDefaults.Problems;
@@ -15,6 +17,9 @@ namespace AgentFlow.ApiService.Memories;
 /// </summary>
 internal static class MemoryEndpoints
 {
+    /// <summary>As much as the memory service takes.</summary>
+    private const long MaxImportBytes = 256L << 20;
+
     private static readonly string[] ListingParameters = ["agentId", "sessionId", "appId", "filter", "asOf", "superseded", "expired", "pending", "limit", "cursor"];
 
     public static WebApplicationBuilder AddMemories(this WebApplicationBuilder builder)
@@ -38,7 +43,9 @@ internal static class MemoryEndpoints
 
         memories.MapGet("/review", ReviewAsync).WithName("ListOwnReview").WithSummary("What waits for the caller's word before it is used, newest first");
         memories.MapPost("/review/{id}", DecideAsync).WithName("DecideOwnReview").WithSummary("Approve a memory, as it is or edited, or reject it");
-        memories.MapPost("/export", ExportAsync).WithName("ExportOwnMemories").WithSummary("Everything remembered about the caller, with versions and history");
+        memories.MapPost("/export", ExportAsync).Streams().WithName("ExportOwnMemories").WithSummary("Everything remembered about the caller, with versions and history");
+        memories.MapPost("/import", ImportAsync).Streams().TakeBodyOf(MaxImportBytes).LimitAs(LimitKind.Upload).WithName("ImportOwnMemories").Accepts<MemoryExport>("application/json")
+            .WithSummary("Takes in an export of AgentFlow or of Mem0 as memories of the caller");
         memories.MapPost("/erase", EraseAsync).WithName("EraseOwnMemories").WithSummary("Remove everything about the caller from every place; answers with a receipt");
 
         app.MapPost("/api/memories/search", SearchAsync).WithTags("Memories").RequireAuthorization(Policies.MemoryRead)
@@ -87,6 +94,10 @@ internal static class MemoryEndpoints
 
     private static Task ExportAsync(Caller caller, MemoryForwarder memory, HttpContext context) =>
         memory.SendAsync(context, caller.Owner, HttpMethod.Post, "/api/export", new JsonObject { ["userId"] = caller.Owner.ToString() });
+
+    /// <summary>The memory service looks through all of it before it stores anything; whoever the memories were about, they are the caller's now.</summary>
+    private static Task ImportAsync(Caller caller, MemoryForwarder memory, HttpContext context) =>
+        memory.PassAsync(context, caller.Owner, $"/api/import?userId={caller.Owner}");
 
     private static Task EraseAsync(Caller caller, MemoryForwarder memory, HttpContext context) =>
         memory.SendAsync(context, caller.Owner, HttpMethod.Post, "/api/subjects/erase", new JsonObject { ["userId"] = caller.Owner.ToString() });

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Text.Json.Nodes;
 using AgentFlow.Contracts;
+using AgentFlow.ServiceDefaults.Http;
 using AgentFlow.ServiceDefaults.Problems;
 using AgentFlow.ServiceDefaults.Tokens;
 
@@ -20,11 +21,26 @@ internal sealed class MemoryForwarder(HttpClient http, InternalTokens tokens)
     public async Task SendAsync(HttpContext context, OwnerId owner, HttpMethod method, string path, JsonNode? body)
     {
         using var request = new HttpRequestMessage(method, path);
+        if (body is not null)
+            request.Content = new StringContent(body.ToJsonString(ContractJson.Options), System.Text.Encoding.UTF8, "application/json");
+        await SendAsync(context, owner, request);
+    }
+
+    /// <summary>With the body as it comes, which is not held in memory.</summary>
+    public async Task PassAsync(HttpContext context, OwnerId owner, string path)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = new StreamContent(context.Request.Body) };
+        request.Content.Headers.TryAddWithoutValidation("Content-Type", context.Request.ContentType);
+        request.Content.Headers.ContentLength = context.Request.ContentLength;
+        request.Options.Set(ServiceResilience.Streaming, true);
+        await SendAsync(context, owner, request);
+    }
+
+    private async Task SendAsync(HttpContext context, OwnerId owner, HttpRequestMessage request)
+    {
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", tokens.Issue(owner.Value, Scopes));
         if (context.Request.Headers["Idempotency-Key"] is [{ } key])
             request.Headers.TryAddWithoutValidation("Idempotency-Key", key);
-        if (body is not null)
-            request.Content = new StringContent(body.ToJsonString(ContractJson.Options), System.Text.Encoding.UTF8, "application/json");
         try
         {
             using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, context.RequestAborted);
@@ -36,6 +52,11 @@ internal sealed class MemoryForwarder(HttpClient http, InternalTokens tokens)
                 context.Response.Headers.RetryAfter = wait.ToString();
             if (response.Content.Headers.ContentLength is not 0)
                 await response.Content.CopyToAsync(context.Response.Body, context.RequestAborted);
+        }
+        catch (HttpRequestException error) when (error.InnerException is BadHttpRequestException refused)
+        {
+            // The caller's own body broke off or is too long.
+            throw new BadHttpRequestException(refused.Message, refused.StatusCode, error);
         }
         catch (HttpRequestException) when (!context.Response.HasStarted)
         {

@@ -1,9 +1,11 @@
+using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text.Json;
 using AgentFlow.ApiService.Documents;
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Memories;
+using AgentFlow.ServiceDefaults.Http;
 using AgentFlow.ServiceDefaults.Queue;
 using AgentFlow.ServiceDefaults.Tokens;
 
@@ -14,79 +16,108 @@ internal sealed class MemoryBulk(HttpClient http, InternalTokens tokens)
 {
     public static readonly TimeSpan Timeout = TimeSpan.FromSeconds(30);
 
-    private const int PageSize = 200;
     private static readonly string[] Scopes = ["memory.read", "memory.write"];
 
-    public async Task<Page<MemoryItem>> PageAsync(Guid owner, string? cursor, CancellationToken ct)
+    /// <summary>All of them with versions and history, as <see cref="MemoryExport"/>, while the service reads them.</summary>
+    public async Task<HttpResponseMessage> OpenExportAsync(Guid owner, CancellationToken ct)
     {
-        var path = $"/api/memories?userId={owner:D}&limit={PageSize}{(cursor is null ? string.Empty : $"&cursor={Uri.EscapeDataString(cursor)}")}";
-        using var response = await SendAsync(HttpMethod.Get, path, owner, null, null, ct);
-        return await response.Content.ReadFromJsonAsync<Page<MemoryItem>>(ContractJson.Lenient, ct) ?? new Page<MemoryItem>([]);
+        using var request = Request(HttpMethod.Post, "/api/export", owner, JsonContent.Create(new MemoryScope { UserId = owner.ToString("D") }, options: ContractJson.Options));
+        request.Options.Set(ServiceResilience.Streaming, true);
+        var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, ct);
+        return response.EnsureSuccessStatusCode();
     }
 
-    /// <param name="owner">Whose memory it becomes.</param>
-    /// <param name="memory">Kept as it is; nothing is inferred.</param>
+    /// <param name="owner">Whose memories they become.</param>
+    /// <param name="memories">Kept as they are; nothing is inferred.</param>
     /// <param name="key">Makes a repetition harmless.</param>
     /// <param name="ct">Ends the call.</param>
-    public async Task AddAsync(Guid owner, ExportedMemory memory, string key, CancellationToken ct)
+    public async Task<IReadOnlyList<MemoryBatchResult>> AddAsync(Guid owner, IReadOnlyList<PlainMemory> memories, string key, CancellationToken ct)
     {
-        var body = new AddMemoryRequest { Text = memory.Text, UserId = owner.ToString("D"), Infer = false, ObservedAt = memory.ObservedAt, Metadata = memory.Metadata };
-        using var response = await SendAsync(HttpMethod.Post, "/api/memories", owner, JsonContent.Create(body, options: ContractJson.Options), key, ct);
+        var batch = new MemoryBatch
+        {
+            Add = [.. memories.Select(one => new AddMemoryRequest { Text = one.Text, UserId = owner.ToString("D"), Infer = false, ObservedAt = one.ObservedAt, Metadata = one.Metadata })],
+        };
+        using var request = Request(HttpMethod.Post, "/api/memories/batch", owner, JsonContent.Create(batch, options: ContractJson.Options));
+        request.Headers.TryAddWithoutValidation("Idempotency-Key", key);
+        using var response = await http.SendAsync(request, ct);
+        return (await response.EnsureSuccessStatusCode().Content.ReadFromJsonAsync<Page<MemoryBatchResult>>(ContractJson.Lenient, ct))!.Items;
+    }
+
+    /// <summary>Takes an export in. Ids make a repetition harmless.</summary>
+    /// <exception cref="TaskFailedException">The service refuses it, saying why.</exception>
+    public async Task<ImportReport> ImportAsync(Guid owner, JsonElement export, CancellationToken ct)
+    {
+        using var request = Request(HttpMethod.Post, $"/api/import?userId={owner:D}", owner, JsonContent.Create(export, options: ContractJson.Options));
+        using var response = await http.SendAsync(request, ct);
+        if (response.StatusCode is HttpStatusCode.BadRequest or HttpStatusCode.RequestEntityTooLarge)
+            throw new TaskFailedException((await response.Content.ReadFromJsonAsync<JsonElement>(ct)).GetProperty("detail").GetString()!);
+        return (await response.EnsureSuccessStatusCode().Content.ReadFromJsonAsync<ImportReport>(ContractJson.Lenient, ct))!;
     }
 
     public async Task DeleteAllAsync(Guid owner, CancellationToken ct)
     {
-        using var response = await SendAsync(HttpMethod.Delete, $"/api/memories?userId={owner:D}", owner, null, null, ct);
+        using var request = Request(HttpMethod.Delete, $"/api/memories?userId={owner:D}", owner, null);
+        using var response = await http.SendAsync(request, ct);
+        response.EnsureSuccessStatusCode();
     }
 
-    private async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, Guid owner, HttpContent? content, string? key, CancellationToken ct)
+    private HttpRequestMessage Request(HttpMethod method, string path, Guid owner, HttpContent? content)
     {
-        using var request = new HttpRequestMessage(method, path) { Content = content };
+        var request = new HttpRequestMessage(method, path) { Content = content };
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", tokens.Issue(owner, Scopes));
-        if (key is not null)
-            request.Headers.TryAddWithoutValidation("Idempotency-Key", key);
-        var response = await http.SendAsync(request, ct);
-        return response.EnsureSuccessStatusCode();
+        return request;
     }
 }
 
-internal sealed class MemoryExportTask(MemoryBulk memories) : ITaskHandler
+/// <summary>Everything that is remembered of the account, with ids, versions and history, as a file of any size.</summary>
+internal sealed class MemoryExportTask(MemoryBulk memories, TaskFiles files) : ITaskHandler
 {
-    /// <summary>A result is one JSON value in a row; beyond this the memory service's own export is the way.</summary>
-    private const int MaxItems = 10_000;
+    private const int BytesPerReport = 4 << 20;
 
     public string Kind => TaskKinds.MemoryExport;
 
     public async Task<JsonElement?> RunAsync(TaskContext context, CancellationToken ct)
     {
-        var items = new List<ExportedMemory>();
-        string? cursor = null;
-        do
-        {
-            var page = await memories.PageAsync(context.OwnerId, cursor, ct);
-            items.AddRange(page.Items.Select(memory => new ExportedMemory(memory.Text, memory.ObservedAt, memory.Metadata)));
-            if (items.Count > MaxItems)
-                throw new TaskFailedException($"There are more than {MaxItems:N0} memories.");
-            cursor = page.NextCursor;
-            await context.ReportAsync(0.5, $"{items.Count} memories", ct);
-        }
-        while (cursor is not null);
-        return JsonSerializer.SerializeToElement(new MemoryImport(items), ContractJson.Options);
+        using var response = await memories.OpenExportAsync(context.OwnerId, ct);
+        await using var export = await response.Content.ReadAsStreamAsync(ct);
+        long reported = 0;
+        var bytes = await files.WriteAsync(
+            context,
+            export,
+            async written =>
+            {
+                if (written - reported < BytesPerReport)
+                    return;
+                reported = written;
+                await context.ReportAsync(0.5, $"{written >> 20} MB", ct);
+            },
+            ct);
+        return JsonSerializer.SerializeToElement(new TaskFile(MemoryExport.CurrentFormat, bytes, $"/api/tasks/{context.Id:D}/file"), ContractJson.Options);
     }
 }
 
 internal sealed class MemoryImportTask(MemoryBulk memories) : ITaskHandler
 {
+    /// <summary>Memories of one request.</summary>
+    private const int BatchSize = 200;
+
     public string Kind => TaskKinds.MemoryImport;
 
     public async Task<JsonElement?> RunAsync(TaskContext context, CancellationToken ct)
     {
-        var items = TaskKinds.Read<MemoryImport>(context.Input).Items;
-        for (var i = 0; i < items.Count; i++)
+        if (!TaskKinds.IsPlain(context.Input))
         {
-            if (i % 20 == 0)
-                await context.ReportAsync((double)i / items.Count, $"{i} of {items.Count} memories", ct);
-            await memories.AddAsync(context.OwnerId, items[i], $"task-{context.Id:N}-{i}", ct);
+            var report = await memories.ImportAsync(context.OwnerId, context.Input, ct);
+            return JsonSerializer.SerializeToElement(report, ContractJson.Options);
+        }
+
+        var items = TaskKinds.Read<PlainMemories>(context.Input).Items;
+        for (var done = 0; done < items.Count; done += BatchSize)
+        {
+            await context.ReportAsync((double)done / items.Count, $"{done} of {items.Count} memories", ct);
+            var results = await memories.AddAsync(context.OwnerId, [.. items.Skip(done).Take(BatchSize)], $"task-{context.Id:N}-{done}", ct);
+            if (results.FirstOrDefault(result => result.Status >= (int)HttpStatusCode.BadRequest) is { } refused)
+                throw new TaskFailedException($"Memory {done + refused.Index + 1} of {items.Count} can not be kept: {refused.Detail}");
         }
 
         return JsonSerializer.SerializeToElement(new { imported = items.Count }, ContractJson.Options);

@@ -32,6 +32,8 @@ internal static class TaskEndpoints
         tasks.MapGet("/{id}", GetAsync).WithName("GetTask").WithSummary("One task with its progress, result or error");
         tasks.MapGet("/{id}/events", EventsAsync).Streams().WithName("GetTaskEvents").WithSummary("The task's state now and at every change, until it ends")
             .Produces(200, contentType: "text/event-stream").ProducesProblem(404);
+        tasks.MapGet("/{id}/file", FileAsync).Streams().LimitAs(LimitKind.Upload).WithName("GetTaskFile").WithSummary("The file that a task made, such as an export")
+            .Produces(200, contentType: "application/json").ProducesProblem(404);
         tasks.MapPost("/{id}/cancel", CancelAsync).WithIdempotency().WithName("CancelTask").WithSummary("Cancels what waits and asks what runs to stop; no error when it has ended");
         tasks.MapPost("/{id}/replay", ReplayAsync).WithIdempotency().WithName("ReplayTask").WithSummary("Puts a failed, dead or cancelled task back with fresh attempts").ProducesProblem(409);
     }
@@ -71,6 +73,18 @@ internal static class TaskEndpoints
         await FindAsync(id, caller, queue, ct) is { } task
             ? TypedResults.ServerSentEvents(WatchAsync(caller.Owner.Value, task.Id, queue, lifetime.ApplicationStopping, ct))
             : Problem.NotFound("task");
+
+    private static async Task FileAsync(string id, Caller caller, TaskFiles files, HttpContext context, CancellationToken ct)
+    {
+        if (!TaskId.TryParse(id, null, out var task) || await files.SizeAsync(caller.Owner.Value, task.Value, ct) is not { } size)
+            throw new ProblemException(StatusCodes.Status404NotFound, "not_found", "There is no such task, or it made no file.");
+        context.Response.ContentType = "application/json; charset=utf-8";
+        context.Response.ContentLength = size;
+        context.Response.Headers.ContentDisposition = $"attachment; filename=\"agentflow-task-{task.Value:N}.json\"";
+        context.Response.Headers.CacheControl = "no-store";
+        await foreach (var bytes in files.ReadAsync(caller.Owner.Value, task.Value, ct))
+            await context.Response.BodyWriter.WriteAsync(bytes, ct);
+    }
 
     private static async Task<Results<Ok<BackgroundTask>, ProblemHttpResult>> CancelAsync(string id, Caller caller, DurableQueue queue, CancellationToken ct)
     {

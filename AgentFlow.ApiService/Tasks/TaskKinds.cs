@@ -16,10 +16,10 @@ internal static class TaskKinds
     /// <summary>Many questions, one answer each: <see cref="QuestionBatch"/>.</summary>
     public const string Questions = "questions";
 
-    /// <summary>All of the caller's memories as the task's result.</summary>
+    /// <summary>All of the caller's memories, with versions and history, as the task's file: <see cref="TaskFile"/>.</summary>
     public const string MemoryExport = "memory-export";
 
-    /// <summary>What an export gave: <see cref="MemoryImport"/>.</summary>
+    /// <summary>What an export gave, or texts: <see cref="PlainMemories"/>. What is larger than a request goes to <c>POST /api/memories/import</c>.</summary>
     public const string MemoryImport = "memory-import";
 
     /// <summary>The passages of all documents with the embedder that is configured now.</summary>
@@ -52,8 +52,10 @@ internal static class TaskKinds
                 foreach (var question in batch.Questions)
                     CheckText(question, "questions");
                 break;
+            case MemoryImport when IsExport(input):
+                break;
             case MemoryImport:
-                var import = Read<MemoryImport>(input);
+                var import = Read<PlainMemories>(input);
                 if (import.Items.Count is 0 or > MaxImported || import.Items.Any(item => string.IsNullOrWhiteSpace(item.Text)))
                     throw Invalid("items", $"items holds 1 to {MaxImported:N0} memories with a text each.");
                 break;
@@ -80,6 +82,11 @@ internal static class TaskKinds
     };
 
     private static JsonElement Write<T>(T input) => JsonSerializer.SerializeToElement(input, ContractJson.Options);
+
+    /// <summary>Texts without a past, and no export, which the memory service checks as a whole.</summary>
+    public static bool IsPlain(JsonElement input) => !IsExport(input);
+
+    private static bool IsExport(JsonElement input) => input.ValueKind == JsonValueKind.Object && input.TryGetProperty("format", out _);
 
     /// <exception cref="ProblemException">400: not what the kind takes.</exception>
     public static T Read<T>(JsonElement input)
@@ -121,9 +128,14 @@ internal sealed record WaitingQuestions(IReadOnlyList<string> Questions, string?
 /// <summary>One answer of a batch, in the questions' order; either the answer or the problem.</summary>
 internal sealed record AnsweredQuestion(string Question, RunId? RunId = null, ConversationId? ConversationId = null, string? Answer = null, string? Error = null);
 
-internal sealed record ExportedMemory(string Text, DateTimeOffset? ObservedAt = null, JsonElement? Metadata = null);
+internal sealed record PlainMemory(string Text, DateTimeOffset? ObservedAt = null, JsonElement? Metadata = null);
 
-internal sealed record MemoryImport(IReadOnlyList<ExportedMemory> Items);
+internal sealed record PlainMemories(IReadOnlyList<PlainMemory> Items);
+
+/// <param name="Format">What it holds.</param>
+/// <param name="Bytes">How large it is.</param>
+/// <param name="File">Where it is fetched, as long as the task is kept.</param>
+internal sealed record TaskFile(string Format, long Bytes, string File);
 
 internal sealed record EraseRequest(IReadOnlyList<string> What)
 {

@@ -9,6 +9,7 @@ internal static class TaskRegistration
     public static IServiceCollection AddBackgroundTasks(this IServiceCollection services)
     {
         services.AddSingleton<BackgroundTurns>();
+        services.AddSingleton<TaskFiles>();
         services.AddServiceHttpClient<MemoryBulk>("memory", MemoryBulk.Timeout).RemoveAllLoggers();
         services.AddTaskHandler<RunTask>();
         services.AddTaskHandler<QuestionsTask>();

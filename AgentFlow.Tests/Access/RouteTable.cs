@@ -108,6 +108,7 @@ internal static class RouteTable
         GET    /api/tasks                         chat-read
         GET    /api/tasks/{id}                    chat-read
         GET    /api/tasks/{id}/events             chat-read
+        GET    /api/tasks/{id}/file               chat-read
         POST   /api/tasks/{id}/cancel             chat-write
         POST   /api/tasks/{id}/replay             chat-write
         GET    /api/memories                      memory-read
@@ -120,6 +121,7 @@ internal static class RouteTable
         GET    /api/memories/review               memory-read
         POST   /api/memories/review/{id}          memory-write
         POST   /api/memories/export               memory-write
+        POST   /api/memories/import               memory-write
         POST   /api/memories/erase                memory-write
         POST   /api/memories/search               memory-read
         """;

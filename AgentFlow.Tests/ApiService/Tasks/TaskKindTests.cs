@@ -44,7 +44,8 @@ public sealed class TaskKindTests(TaskKindTests.Services services) : IClassFixtu
 
         var export = await EndAsync(first, (await CreateAsync(first, "memory-export", new { })).Id);
         Assert.Equal((BackgroundTaskStatus.Succeeded, null), (export.Status, export.Error));
-        var import = await EndAsync(second, (await CreateAsync(second, "memory-import", export.Result!.Value)).Id);
+        var file = await first.Client.GetStringAsync(export.Result!.Value.GetProperty("file").GetString(), Ct);
+        var import = await EndAsync(second, (await CreateAsync(second, "memory-import", JsonElement.Parse(file))).Id);
         Assert.Equal((BackgroundTaskStatus.Succeeded, 2), (import.Status, import.Result?.GetProperty("imported").GetInt32()));
         Assert.Equal(await TextsAsync(first), await TextsAsync(second));
 
@@ -52,6 +53,72 @@ public sealed class TaskKindTests(TaskKindTests.Services services) : IClassFixtu
         Assert.Equal(BackgroundTaskStatus.Succeeded, erase.Status);
         Assert.Empty(await TextsAsync(second));
         Assert.Equal(2, (await TextsAsync(first)).Count);
+    }
+
+    [Fact]
+    public async Task More_memories_than_a_row_holds_leave_and_come_back_with_their_past()
+    {
+        var (first, second) = (await host.RegisterAsync(), await host.RegisterAsync());
+        using var added = await first.Client.PostAsJsonAsync("/api/memories", new { text = "The boiler was serviced in May.", infer = false }, Ct);
+        var id = (await added.Content.ReadFromJsonAsync<AddMemoryResponse>(ContractJson.Options, Ct))!.Items.Single().Id;
+        (await first.Client.PatchAsJsonAsync($"/api/memories/{id}", new { text = "The boiler was serviced in June." }, Ct)).EnsureSuccessStatusCode();
+        var many = JsonSerializer.Serialize(Enumerable.Range(0, 10_500).Select(i => new { memory = $"note number {i}", user_id = "somebody" }));
+        using var taken = await first.Client.PostAsync("/api/memories/import", new StringContent(many, System.Text.Encoding.UTF8, "application/json"), Ct);
+        Assert.Equal(10_500, (await taken.Content.ReadFromJsonAsync<ImportReport>(ContractJson.Options, Ct))!.Imported);
+
+        var export = await EndAsync(first, (await CreateAsync(first, "memory-export", new { })).Id);
+        Assert.Equal((BackgroundTaskStatus.Succeeded, null), (export.Status, export.Error));
+        var path = export.Result!.Value.GetProperty("file").GetString();
+        using var file = await first.Client.GetAsync(path, Ct);
+        var text = await file.Content.ReadAsStringAsync(Ct);
+        Assert.Equal(export.Result.Value.GetProperty("bytes").GetInt64(), file.Content.Headers.ContentLength);
+        using var direct = await first.Client.PostAsync("/api/memories/export", null, Ct);
+        Assert.Equal(Memories(await direct.Content.ReadAsStringAsync(Ct)), Memories(text));
+        var boiler = JsonSerializer.Deserialize<MemoryExport>(text, ContractJson.Options)!.Memories.Single(one => one.Memory.Id == id);
+        Assert.Equal(("The boiler was serviced in May.", 2), (boiler.Versions.Single().Text, boiler.History.Count));
+        using var stranger = await second.Client.GetAsync(path, Ct);
+        Assert.Equal(HttpStatusCode.NotFound, stranger.StatusCode);
+
+        using var moved = await second.Client.PostAsync("/api/memories/import", new StringContent(text, System.Text.Encoding.UTF8, "application/json"), Ct);
+        Assert.Equal(new ImportReport(10_501, 0, 10_501), await moved.Content.ReadFromJsonAsync<ImportReport>(ContractJson.Options, Ct));
+        using var again = await second.Client.PostAsync("/api/memories/import", new StringContent(text, System.Text.Encoding.UTF8, "application/json"), Ct);
+        Assert.Equal(new ImportReport(0, 10_501, 0), await again.Content.ReadFromJsonAsync<ImportReport>(ContractJson.Options, Ct));
+
+        static List<string> Memories(string exported) => [.. JsonElement.Parse(exported).GetProperty("memories").EnumerateArray().Select(one => one.GetRawText())];
+    }
+
+    [Fact]
+    public async Task Only_the_claim_that_ended_a_task_made_its_file()
+    {
+        var user = await host.RegisterAsync();
+        using var added = await user.Client.PostAsJsonAsync("/api/memories", new { text = "The boiler was serviced in May.", infer = false }, Ct);
+        var export = await EndAsync(user, (await CreateAsync(user, "memory-export", new { })).Id);
+        var path = export.Result!.Value.GetProperty("file").GetString();
+        var file = await user.Client.GetStringAsync(path, Ct);
+
+        // What a worker left that was taken for dead, before and after the one that ended it.
+        await host.Services.GetRequiredService<Database>().AsWorker().ExecuteAsync(
+            "insert into task_files (task_id, fence, part, owner_id, bytes) select id, fence + d, 0, owner_id, 'x' from tasks, unnest(array[-1, 1]) d where id = $1", [export.Id.Value], Ct);
+
+        Assert.Equal(file, await user.Client.GetStringAsync(path, Ct));
+        var plain = await EndAsync(user, (await CreateAsync(user, "reembed", new { })).Id);
+        using var none = await user.Client.GetAsync($"/api/tasks/{plain.Id}/file", Ct);
+        Assert.Equal(HttpStatusCode.NotFound, none.StatusCode);
+    }
+
+    [Fact]
+    public async Task Texts_are_imported_together_and_one_that_can_not_be_kept_says_which()
+    {
+        var user = await host.RegisterAsync();
+        var items = Enumerable.Range(0, 450).Select(i => new { text = $"fact {i}" }).ToList();
+        var import = await EndAsync(user, (await CreateAsync(user, "memory-import", new { items })).Id);
+        Assert.Equal((BackgroundTaskStatus.Succeeded, 450), (import.Status, import.Result?.GetProperty("imported").GetInt32()));
+        Assert.Equal(200, (await user.Client.GetFromJsonAsync<Page<MemoryItem>>("/api/memories?limit=200", ContractJson.Options, Ct))!.Items.Count);
+
+        var refused = await EndAsync(user, (await CreateAsync(user, "memory-import", new { items = new object[] { new { text = "fine" }, new { text = "odd", metadata = 7 } } })).Id);
+        Assert.Equal((BackgroundTaskStatus.Failed, "Memory 2 of 2 can not be kept: metadata is a JSON object."), (refused.Status, refused.Error));
+        var wrong = await EndAsync(user, (await CreateAsync(user, "memory-import", new { format = "other", memories = Array.Empty<int>() })).Id);
+        Assert.Equal((BackgroundTaskStatus.Failed, "format is agentflow-memories-1."), (wrong.Status, wrong.Error));
     }
 
     [Fact]
