@@ -76,12 +76,14 @@ internal static class Canaries
     {
         using var content = new StringContent(body, Encoding.UTF8, "application/json");
         using var response = await user.Http.PostAsync("/api/memories/search", content, ct);
+        response.EnsureSuccessStatusCode();
         return await response.Content.ReadAsStringAsync(ct);
     }
 
     private static async Task<string> GetAsync(User user, string path, CancellationToken ct)
     {
         using var response = await user.Http.GetAsync(path, ct);
+        response.EnsureSuccessStatusCode();
         return await response.Content.ReadAsStringAsync(ct);
     }
 }
