@@ -27,11 +27,21 @@ internal sealed partial class Failover(IReadOnlyList<ProviderRoute> routes, Time
         var reported = false;
         try
         {
-            do
+            var hasNext = true;
+            while (hasNext)
             {
                 yield return updates.Current;
+                try
+                {
+                    hasNext = await updates.MoveNextAsync();
+                }
+                catch (ModelException)
+                {
+                    route.Breaker.Failed();
+                    throw;
+                }
             }
-            while (await MoveNextAsync(route, updates));
+
             route.Breaker.Succeeded();
             reported = true;
         }
@@ -117,20 +127,6 @@ internal sealed partial class Failover(IReadOnlyList<ProviderRoute> routes, Time
         {
             if (!opened)
                 await updates.DisposeAsync();
-        }
-    }
-
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private static async ValueTask<bool> MoveNextAsync(ProviderRoute route, IAsyncEnumerator<ChatResponseUpdate> updates)
-    {
-        try
-        {
-            return await updates.MoveNextAsync();
-        }
-        catch (ModelException)
-        {
-            route.Breaker.Failed();
-            throw;
         }
     }
 

@@ -27,8 +27,21 @@ internal sealed class Measured(IChatClient inner, string provider, string model,
         if (showsContent)
             call.Show(prompt, options);
         await using var updates = base.GetStreamingResponseAsync(prompt, options, cancellationToken).GetAsyncEnumerator(cancellationToken);
-        while (await MoveNextAsync(updates, call))
+        while (true)
         {
+            bool hasNext;
+            try
+            {
+                hasNext = await updates.MoveNextAsync();
+            }
+            catch (Exception e) when (e is ModelException or OperationCanceledException)
+            {
+                call.Failed(e);
+                throw;
+            }
+
+            if (!hasNext)
+                break;
             call.Saw(updates.Current);
             yield return updates.Current;
         }
@@ -36,20 +49,6 @@ internal sealed class Measured(IChatClient inner, string provider, string model,
         if (!call.HasUsage)
             yield return new ChatResponseUpdate { Contents = [call.Estimate(prompt)] };
         call.Completed();
-    }
-
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private static async ValueTask<bool> MoveNextAsync(IAsyncEnumerator<ChatResponseUpdate> updates, Call call)
-    {
-        try
-        {
-            return await updates.MoveNextAsync();
-        }
-        catch (Exception e) when (e is ModelException or OperationCanceledException)
-        {
-            call.Failed(e);
-            throw;
-        }
     }
 
     private decimal? CostOf(UsageDetails usage) => prices is { InputPrice: null, OutputPrice: null } or null

@@ -19,8 +19,22 @@ internal sealed class TimeLimits(IChatClient inner, ProviderOptions provider, Ti
         using var linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, total.Token, next.Token);
         await using var updates = base.GetStreamingResponseAsync(messages, options, linked.Token).GetAsyncEnumerator(linked.Token);
         var started = false;
-        while (await MoveNextAsync(updates, started, total.Token, cancellationToken))
+        while (true)
         {
+            // Awaited here and in every client around this one, without a method of its own: thousands of words a second pass all of them.
+            bool hasNext;
+            try
+            {
+                hasNext = await updates.MoveNextAsync();
+            }
+            catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
+            {
+                throw TooLate(started, total.IsCancellationRequested, e);
+            }
+
+            if (!hasNext)
+                yield break;
+
             // The reader's own time is not the provider's.
             started = started || updates.Current.Contents.Count > 0;
             if (started)
@@ -31,18 +45,10 @@ internal sealed class TimeLimits(IChatClient inner, ProviderOptions provider, Ti
         }
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<bool> MoveNextAsync(IAsyncEnumerator<ChatResponseUpdate> updates, bool started, CancellationToken total, CancellationToken caller)
+    private ModelException TooLate(bool started, bool isTotal, OperationCanceledException cause)
     {
-        try
-        {
-            return await updates.MoveNextAsync();
-        }
-        catch (OperationCanceledException e) when (!caller.IsCancellationRequested)
-        {
-            var limit = total.IsCancellationRequested ? provider.TotalTimeout : started ? provider.InterTokenTimeout : provider.FirstTokenTimeout;
-            var what = total.IsCancellationRequested ? "the whole answer" : started ? "the next token" : "the first token";
-            throw new ModelException(ModelFault.Timeout, provider.DisplayName, $"{provider.DisplayName} did not send {what} within {limit.TotalSeconds:0.###} s.", inner: e);
-        }
+        var limit = isTotal ? provider.TotalTimeout : started ? provider.InterTokenTimeout : provider.FirstTokenTimeout;
+        var what = isTotal ? "the whole answer" : started ? "the next token" : "the first token";
+        return new(ModelFault.Timeout, provider.DisplayName, $"{provider.DisplayName} did not send {what} within {limit.TotalSeconds:0.###} s.", inner: cause);
     }
 }

@@ -33,7 +33,21 @@ internal sealed class OpenAIChatClient(HttpClient http, ProviderOptions provider
         await using var events = EventStream.ReadDataAsync(body, MaxLineBytes, MaxStreamBytes, cancellationToken).GetAsyncEnumerator(cancellationToken);
         while (!parser.IsDone)
         {
-            if (!await MoveNextAsync(events))
+            bool hasNext;
+            try
+            {
+                hasNext = await events.MoveNextAsync();
+            }
+            catch (Exception e) when (e is IOException or HttpRequestException)
+            {
+                throw new ModelException(ModelFault.Cut, provider.DisplayName, $"The connection to {provider.DisplayName} broke.", inner: e);
+            }
+            catch (InvalidDataException e)
+            {
+                throw new ModelException(ModelFault.Malformed, provider.DisplayName, $"{provider.DisplayName} sent a stream beyond the limits: {e.Message}", inner: e);
+            }
+
+            if (!hasNext)
                 throw parser.Cut();
             yield return parser.Read(events.Current);
         }
@@ -93,23 +107,6 @@ internal sealed class OpenAIChatClient(HttpClient http, ProviderOptions provider
         catch (HttpRequestException e)
         {
             throw new ModelException(ModelFault.Unreachable, provider.DisplayName, $"{provider.DisplayName} can not be reached.", inner: e);
-        }
-    }
-
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<bool> MoveNextAsync(IAsyncEnumerator<ReadOnlyMemory<byte>> events)
-    {
-        try
-        {
-            return await events.MoveNextAsync();
-        }
-        catch (Exception e) when (e is IOException or HttpRequestException)
-        {
-            throw new ModelException(ModelFault.Cut, provider.DisplayName, $"The connection to {provider.DisplayName} broke.", inner: e);
-        }
-        catch (InvalidDataException e)
-        {
-            throw new ModelException(ModelFault.Malformed, provider.DisplayName, $"{provider.DisplayName} sent a stream beyond the limits: {e.Message}", inner: e);
         }
     }
 }
