@@ -11,8 +11,11 @@ internal sealed class RunTail(long committed = 0)
     private const int MaxEvents = 1024;
 
     private readonly Lock _gate = new();
-    private readonly Queue<StoredEvent> _events = new();
     private readonly List<RunWaiter> _waiting = new(capacity: 1);
+
+    /// <summary>A ring: an event's number says its place, so that no reader passes by what it has read.</summary>
+    private StoredEvent[] _events = [];
+    private int _count;
     private long _version;
     private long _firstSeq = committed + 1;
     private long _lastSeq = committed;
@@ -27,14 +30,15 @@ internal sealed class RunTail(long committed = 0)
         {
             foreach (var evt in events)
             {
-                if (_events.Count == 0)
+                if (_count == 0)
                     _firstSeq = evt.Seq;
-                _events.Enqueue(evt);
-                if (_events.Count > MaxEvents)
-                {
-                    _events.Dequeue();
+                if (_count == _events.Length && _count < MaxEvents)
+                    Grow();
+                _events[PlaceOf(evt.Seq)] = evt;
+                if (_count < MaxEvents)
+                    _count++;
+                else
                     _firstSeq++;
-                }
             }
 
             _lastSeq = events[^1].Seq;
@@ -62,12 +66,8 @@ internal sealed class RunTail(long committed = 0)
                 return true;
             if (after + 1 < _firstSeq)
                 return false;
-            foreach (var evt in _events)
-            {
-                if (evt.Seq > after)
-                    into.Add(evt);
-            }
-
+            for (var seq = after + 1; seq <= _lastSeq; seq++)
+                into.Add(_events[PlaceOf(seq)]);
             return true;
         }
     }
@@ -92,6 +92,17 @@ internal sealed class RunTail(long committed = 0)
     {
         lock (_gate)
             _waiting.Remove(waiter);
+    }
+
+    private int PlaceOf(long seq) => (int)(seq & (_events.Length - 1));
+
+    /// <summary>To the next power of two; most runs need few.</summary>
+    private void Grow()
+    {
+        var smaller = _events;
+        _events = new StoredEvent[Math.Max(smaller.Length * 2, 16)];
+        for (var seq = _firstSeq; seq < _firstSeq + _count; seq++)
+            _events[PlaceOf(seq)] = smaller[(int)(seq & (smaller.Length - 1))];
     }
 
     /// <summary>Within the gate: a waiter goes on elsewhere, not here.</summary>
