@@ -18,12 +18,18 @@ namespace AgentFlow.ApiService.Models.OpenAICompatible;
 /// </summary>
 internal static class EventStream
 {
+    /// <summary>Holds some words: thousands of slow streams have one each.</summary>
+    private const int FirstBuffer = 4 * 1024;
+
+    /// <summary>For a stream that comes faster than it is read, which fills the first.</summary>
+    private const int EnoughBuffer = 16 * 1024;
+
     /// <summary>Reads until the stream ends. An unfinished last line is not an event. Each value is UTF-8, and there only until the next is asked for.</summary>
     /// <exception cref="InvalidDataException">A line is longer than the limit, the stream is, or a line is not UTF-8.</exception>
     public static async IAsyncEnumerable<ReadOnlyMemory<byte>> ReadDataAsync(
         Stream stream, int maxLineBytes, long maxStreamBytes, [EnumeratorCancellation] CancellationToken ct)
     {
-        var buffer = ArrayPool<byte>.Shared.Rent(4 * 1024);
+        var buffer = ArrayPool<byte>.Shared.Rent(FirstBuffer);
         try
         {
             var held = 0;
@@ -47,11 +53,12 @@ internal static class EventStream
                     start += consumed;
                 }
 
+                var isFull = held == buffer.Length;
                 held -= start;
                 buffer.AsSpan(start, held).CopyTo(buffer);
                 if (held > maxLineBytes)
                     throw new InvalidDataException($"A line is longer than {maxLineBytes} bytes.");
-                if (held == buffer.Length)
+                if (held == buffer.Length || (isFull && buffer.Length < EnoughBuffer))
                     buffer = Grow(buffer, held);
             }
         }
