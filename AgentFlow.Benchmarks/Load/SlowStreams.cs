@@ -6,7 +6,8 @@ using Npgsql;
 namespace AgentFlow.Benchmarks.Load;
 
 /// <summary>When one stream said its first and its last word and ended, in ms after it was asked for.</summary>
-internal readonly record struct SlowTimes(double First, double Last, double End);
+/// <param name="AskedAt">By <see cref="Stopwatch"/>'s clock.</param>
+internal readonly record struct SlowTimes(long AskedAt, double First, double Last, double End);
 
 /// <summary>Streams that arrive evenly within two seconds, read as they come, in the same way whoever answers.</summary>
 internal sealed class SlowStreams(CancellationToken ct)
@@ -46,7 +47,20 @@ internal sealed class SlowStreams(CancellationToken ct)
         return times;
     }
 
-    public static void Report(string who, IReadOnlyList<SlowTimes> times, Figures figures)
+    /// <summary>How long it took until the provider was asked, too: what is lost there the whole stream is late by.</summary>
+    /// <param name="who">Of the lines.</param>
+    /// <param name="times">Of all that were asked for.</param>
+    /// <param name="arrivals">When the provider was asked, by the same clock; the first is taken for the first's.</param>
+    /// <param name="figures">To report to.</param>
+    public static void Report(string who, IReadOnlyList<SlowTimes> times, IEnumerable<long> arrivals, Figures figures)
+    {
+        var lags = times.Select(each => each.AskedAt).Order().Zip(arrivals.Order(), (asked, arrived) => Stopwatch.GetElapsedTime(asked, arrived).TotalMilliseconds).ToArray();
+        figures.Report($"1,000 slow streams, {who}, until the provider is asked, p50", Figures.Percentile(lags, 50), "ms");
+        figures.Report($"1,000 slow streams, {who}, until the provider is asked, p95", Figures.Percentile(lags, 95), "ms");
+        Report(who, times, figures);
+    }
+
+    private static void Report(string who, IReadOnlyList<SlowTimes> times, Figures figures)
     {
         Report("first word", times.Select(each => each.First));
         Report("first to last word", times.Select(each => each.Last - each.First));
@@ -110,6 +124,6 @@ internal sealed class SlowStreams(CancellationToken ct)
             ArrayPool<byte>.Shared.Return(buffer);
         }
 
-        return isWhole ? new(first, last, Stopwatch.GetElapsedTime(begun).TotalMilliseconds) : throw new InvalidOperationException("A stream did not end as it should.");
+        return isWhole ? new(begun, first, last, Stopwatch.GetElapsedTime(begun).TotalMilliseconds) : throw new InvalidOperationException("A stream did not end as it should.");
     }
 }

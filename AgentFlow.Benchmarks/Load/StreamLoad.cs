@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net.Http.Json;
 using System.Security.Cryptography;
@@ -19,6 +20,10 @@ internal static class StreamLoad
     private const int Slow = 1_000;
     private static readonly string[] Words = [.. Enumerable.Range(0, Tokens).Select(i => $" word{i}")];
 
+    /// <summary>Made once: a provider that writes its JSON anew for each stream would be measured, too.</summary>
+    private static readonly Script AtOnce = Script.Say(Words);
+    private static readonly Script Slowly = Script.Say(TimeSpan.FromMilliseconds(200), TimeSpan.FromMilliseconds(100), Words);
+
     public static async Task<int> RunAsync(string[] options, CancellationToken ct)
     {
         var figures = new Figures();
@@ -33,7 +38,7 @@ internal static class StreamLoad
         using var client = api.Client();
         using var direct = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = new($"{provider.Endpoint.ToString().TrimEnd('/')}/") };
         if (options.Length == 0 || options.Contains("fast"))
-            await FastAsync(provider, api, client, direct, database, figures, ct);
+            await FastAsync(provider, api, postgres, client, direct, database, figures, ct);
         if (options.Length == 0 || options.Contains("slow"))
             await SlowAsync(provider, api, postgres, client, direct, database, isWarm: options.Length == 0 || options.Contains("fast"), figures, ct);
         if (options.Length == 0 || options.Contains("cancel"))
@@ -46,7 +51,7 @@ internal static class StreamLoad
     /// <summary>What a process holds after 20,000 streams against what it held after the first 1,000.</summary>
     private static async Task LeakAsync(ScriptedProvider provider, ApiProcess api, HttpClient client, string database, Figures figures, CancellationToken ct)
     {
-        provider.Respond = _ => Script.Say(Words);
+        provider.Respond = _ => AtOnce;
         await MeasureAsync(() => ChatAsync(client, ct), 1_000, 32);
         var before = await HeldAsync(api, database, ct);
         await MeasureAsync(() => ChatAsync(client, ct), 19_000, 32);
@@ -73,9 +78,9 @@ internal static class StreamLoad
 
     /// <summary>Warm, since a service runs for weeks: after 6,000 streams, and when what they left to learn is learnt.</summary>
     private static async Task FastAsync(
-        ScriptedProvider provider, ApiProcess api, HttpClient client, HttpClient direct, string database, Figures figures, CancellationToken ct)
+        ScriptedProvider provider, ApiProcess api, PrivatePostgres postgres, HttpClient client, HttpClient direct, string database, Figures figures, CancellationToken ct)
     {
-        provider.Respond = _ => Script.Say(Words);
+        provider.Respond = _ => AtOnce;
         await MeasureAsync(() => DirectAsync(direct, ct), 1_000, 1);
         await MeasureAsync(() => ChatAsync(client, ct), 300, 1);
         var (cold, _) = await MeasureAsync(() => ChatAsync(client, ct), 300, 1);
@@ -88,9 +93,11 @@ internal static class StreamLoad
         figures.Report("one stream, direct, p50", base50, "ms");
         figures.Report("one stream, added by the API, p50", Figures.Percentile(through, 50) - base50, "ms", atMost: 3);
         figures.Report("the same in the first minute of the service, p50", Figures.Percentile(cold, 50) - base50, "ms");
-        var before = api.ProcessorTime();
+        var (before, postgres0, own0) = (api.ProcessorTime(), postgres.CpuTime(), SlowStreams.OwnTime());
         var (times, rate) = await MeasureAsync(() => ChatAsync(client, ct), 5_000, 32);
         figures.Report("32 in parallel: processor time of the API, each stream", (api.ProcessorTime() - before).TotalMilliseconds / 5_000, "ms");
+        figures.Report("32 in parallel: of Postgres", (postgres.CpuTime() - postgres0).TotalMilliseconds / 5_000, "ms");
+        figures.Report("32 in parallel: of client, provider and memory service", (SlowStreams.OwnTime() - own0).TotalMilliseconds / 5_000, "ms");
         figures.Report("32 in parallel", rate, "streams/s", atLeast: 1_000);
         figures.Report("32 in parallel, p95", Figures.Percentile(times, 95), "ms", atMost: 60);
     }
@@ -110,22 +117,31 @@ internal static class StreamLoad
     {
         if (!isWarm)
         {
-            provider.Respond = _ => Script.Say(Words);
+            provider.Respond = _ => AtOnce;
             await MeasureAsync(() => ChatAsync(client, ct), 6_000, 32);
             await QuietAsync(database, ct);
         }
 
-        provider.Respond = _ => Script.Say(TimeSpan.FromMilliseconds(200), TimeSpan.FromMilliseconds(100), Words);
+        var arrivals = new ConcurrentQueue<long>();
+        provider.Respond = _ =>
+        {
+            arrivals.Enqueue(Stopwatch.GetTimestamp());
+            return Slowly;
+        };
         var slow = new SlowStreams(ct);
         await slow.ArriveAsync(() => SendAsync(client, ct), 100, "event: message.delta", "event: run.completed");
+        arrivals.Clear();
+        var direct0 = SlowStreams.OwnTime();
         var alone = await slow.ArriveAsync(() => SendDirectAsync(direct, ct), Slow, "\"content\":", "data: [DONE]");
-        SlowStreams.Report("direct", alone, figures);
+        SlowStreams.Report("direct", alone, arrivals, figures);
+        figures.Report("1,000 slow streams: processor time of client and provider, direct", (SlowStreams.OwnTime() - direct0).TotalSeconds, "s");
+        arrivals.Clear();
         var (api0, postgres0, own0) = (api.ProcessorTime(), postgres.CpuTime(), SlowStreams.OwnTime());
         var watching = slow.WatchAsync(database);
         var through = await slow.ArriveAsync(() => SendAsync(client, ct), Slow, "event: message.delta", "event: run.completed");
         var (commits, connections) = await watching;
         figures.Report("1,000 slow streams: errors", Slow - through.Count, "", atMost: 0);
-        SlowStreams.Report("through the API", through, figures);
+        SlowStreams.Report("through the API", through, arrivals, figures);
         figures.Report("1,000 slow streams, added by the API, p95", Figures.Percentile(through.Select(each => each.End), 95) - Figures.Percentile(alone.Select(each => each.End), 95), "ms", atMost: 100);
         figures.Report("1,000 slow streams: processor time of the API", (api.ProcessorTime() - api0).TotalSeconds, "s");
         figures.Report("1,000 slow streams: processor time of Postgres", (postgres.CpuTime() - postgres0).TotalSeconds, "s");

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Text.Json;
@@ -278,10 +279,15 @@ internal sealed record ProviderRequest(JsonElement Body, IReadOnlyDictionary<str
         string.Create(CultureInfo.InvariantCulture, $"{m.GetProperty("role").GetString()}: {(m.TryGetProperty("content", out var c) ? c.ToString() : "")}")));
 }
 
-/// <summary>Writes a script's steps to a response and counts its bytes.</summary>
+/// <summary>
+/// Writes a script's steps to a response and counts its bytes. Waits in a row are counted from the first one's beginning: a word that is late
+/// because this machine is busy does not make all that follow late, as it would not at a provider elsewhere.
+/// </summary>
 internal sealed class ScriptPlayer(HttpContext context, Script script, bool includesUsage)
 {
     private long written;
+    private long startedAt = Stopwatch.GetTimestamp();
+    private TimeSpan due;
 
     public async Task PlayAsync()
     {
@@ -317,8 +323,14 @@ internal sealed class ScriptPlayer(HttpContext context, Script script, bool incl
             case ScriptStep.Reset:
                 context.Abort();
                 return false;
+            case ScriptStep.Wait wait:
+                due += wait.Time;
+                if (due - Stopwatch.GetElapsedTime(startedAt) is { Ticks: > 0 } rest)
+                    await Task.Delay(rest, context.RequestAborted);
+                return true;
             default:
                 await WaitAsync(step, context.RequestAborted);
+                (startedAt, due) = (Stopwatch.GetTimestamp(), TimeSpan.Zero);
                 return true;
         }
     }
