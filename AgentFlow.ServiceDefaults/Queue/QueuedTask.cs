@@ -29,12 +29,21 @@ public sealed record QueuedTask(Guid OwnerId, string Kind, JsonElement Input)
 /// <summary>A handler's word that another attempt will not help; <paramref name="reason"/> is shown to people.</summary>
 public sealed class TaskFailedException(string reason) : Exception(reason);
 
+/// <summary>A handler's word that what it needs is away: the attempt does not count, and another one begins after <paramref name="delay"/>.</summary>
+/// <param name="reason">Shown to people meanwhile.</param>
+/// <param name="delay">Until the next attempt.</param>
+public sealed class TaskPostponedException(string reason, TimeSpan delay) : Exception(reason)
+{
+    public TimeSpan Delay => delay;
+}
+
 /// <summary>Does the work of one kind. Registered once; called concurrently.</summary>
 public interface ITaskHandler
 {
     string Kind { get; }
 
     /// <returns>What the task's result should be, or null.</returns>
+    /// <exception cref="TaskPostponedException">Something that the work needs is away; this attempt does not count.</exception>
     /// <exception cref="TaskFailedException">The task is over. Anything else thrown means another attempt, after a pause.</exception>
     Task<JsonElement?> RunAsync(TaskContext context, CancellationToken ct);
 }

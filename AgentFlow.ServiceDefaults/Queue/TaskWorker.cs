@@ -143,6 +143,11 @@ internal sealed partial class TaskWorker(
         {
             await StoppedAsync(held);
         }
+        catch (TaskPostponedException postponed)
+        {
+            LogPostponed(claim.Kind, claim.Id, postponed.Message);
+            await TryAsync(token => store.ReleaseAsync(claim, postponed.Delay, postponed.Message, countAttempt: false, token));
+        }
         catch (TaskFailedException failure)
         {
             LogRefused(claim.Kind, claim.Id, failure.Message);
@@ -268,6 +273,9 @@ internal sealed partial class TaskWorker(
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Task {Kind} {TaskId} failed in attempt {Attempt} of {MaxAttempts}")]
     private partial void LogFailed(Exception error, string kind, Guid taskId, int attempt, int maxAttempts);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Task {Kind} {TaskId} waits: {Reason}")]
+    private partial void LogPostponed(string kind, Guid taskId, string reason);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Task {Kind} {TaskId} ended without success: {Reason}")]
     private partial void LogRefused(string kind, Guid taskId, string reason);

@@ -90,6 +90,24 @@ public sealed class TaskWorkerTests
     }
 
     [Fact]
+    public async Task A_postponed_attempt_does_not_count_and_says_why_the_task_waits()
+    {
+        var ct = TestContext.Current.CancellationToken;
+        var isAway = true;
+        var handler = new Scripted((_, _) => Volatile.Read(ref isAway) ? throw new TaskPostponedException("the index is away", TimeSpan.FromMilliseconds(10)) : Task.FromResult<JsonElement?>(null));
+        await using var host = await StartAsync(handler);
+        var queue = host.Services.GetRequiredService<DurableQueue>();
+        var owner = Guid.CreateVersion7();
+        var id = await queue.EnqueueAsync(new QueuedTask(owner, Scripted.Name, NoInput) { MaxAttempts = 2 }, ct);
+
+        await Patience.UntilAsync(() => Task.FromResult(handler.Attempts.Count), count => count > 3, "more postponements than the task has attempts");
+        await Patience.UntilAsync(() => queue.GetAsync(owner, id, ct), task => task is { Status: "queued", Error: "the index is away", Attempts: 0 }, "the reason");
+        Volatile.Write(ref isAway, false);
+        Assert.Equal(("succeeded", 1, null), (await EndedAsync(queue, owner, id, ct)) is var done ? (done.Status, done.Attempts, done.Error) : default);
+        Assert.All(handler.Attempts, attempt => Assert.Equal(1, attempt));
+    }
+
+    [Fact]
     public async Task A_refusal_is_final_and_keeps_its_reason()
     {
         var ct = TestContext.Current.CancellationToken;
