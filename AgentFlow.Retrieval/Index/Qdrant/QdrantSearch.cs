@@ -105,11 +105,11 @@ internal sealed class QdrantSearch(QdrantClient client, string collection, Guid 
         }
         else if (question.Reading == Reading.Stamp)
         {
+            // Deleted since it was found: a tombstone has no vectors.
+            if (hit.Stamp is not { } stamp)
+                return id;
             if (found is null)
-            {
-                var stamp = hit.Stamp ?? throw new InvalidOperationException("a hit has no stamp");
                 _found[id] = found = new Found(id, stamp.Version, stamp.IsTurn);
-            }
 
             found.IsHit = true;
         }
@@ -192,7 +192,7 @@ internal sealed class QdrantSearch(QdrantClient client, string collection, Guid 
     }
 
     private List<Found> Windows(List<List<Guid>> ways) =>
-        [.. ways.SelectMany(way => way.Take(HitsWithNeighbours)).Distinct().Select(id => _found[id]).Where(found => found.Turn is not null)];
+        [.. ways.SelectMany(way => way.Take(HitsWithNeighbours)).Distinct().Select(id => _found.GetValueOrDefault(id)).OfType<Found>().Where(found => found.Turn is not null)];
 
     private static void WriteIds(Utf8JsonWriter writer, List<Found> open)
     {
