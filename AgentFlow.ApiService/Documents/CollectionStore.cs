@@ -27,15 +27,20 @@ internal sealed class CollectionStore(Database database, OutboxWorker outbox, Do
         insert into collection_documents (collection_id, document_id, owner_id) select $1, id, owner_id from documents where id = $2 on conflict do nothing
         """;
 
-    /// <summary>The index filters by collection, so the passages are told anew: at once where they are few, and else in steps.</summary>
+    /// <summary>
+    /// The index filters by collection, so the passages are told anew: at once where they are few, and else in steps. Locked, so that a version that is
+    /// staged at this moment either is seen here or sees the change.
+    /// </summary>
     public static readonly string TouchDocument = $"""
-        with document as (select id, owner_id, live_version, chunk_count from documents where id = $1 and live_version is not null),
+        with document as (
+            select id, owner_id, live_version, chunk_count > {DocumentFollowUp.PassagesPerStep} or staged_version is not null as is_large
+            from documents where id = $1 and live_version is not null for share),
         later as (
-            insert into document_touches (document_id, owner_id) select id, owner_id from document where chunk_count > {DocumentFollowUp.PassagesPerStep}
+            insert into document_touches (document_id, owner_id) select id, owner_id from document where is_large
             on conflict (document_id) do update set at_ordinal = -1),
         touched as (
             update chunks c set index_version = index_version + 1, changed_at = now() from document d
-            where d.chunk_count <= {DocumentFollowUp.PassagesPerStep} and c.document_id = d.id and c.document_version = d.live_version and c.deleted_at is null
+            where not d.is_large and c.document_id = d.id and c.document_version = d.live_version and c.deleted_at is null
             returning c.id, c.owner_id, c.index_version)
         insert into index_outbox (entity_id, owner_id, version, op) select id, owner_id, index_version, 'upsert' from touched
         on conflict (entity_id) do update set version = excluded.version, op = excluded.op, attempts = 0, not_before = now()

@@ -23,7 +23,7 @@ internal sealed partial class DocumentFollowUp(
     /// <summary>Of 256 KiB each.</summary>
     private const int PartsPerStep = 40;
 
-    private const string Columns = "id, document_id, up_to_version, was_searched, original_id, at_version, at_ordinal";
+    private const string Columns = "id, document_id, up_to_version, was_searched, original_id, at_version, at_ordinal, from_version";
 
     private const string Next = $"select {Columns} from document_remains order by stepped_at limit 1 for update skip locked";
 
@@ -34,7 +34,7 @@ internal sealed partial class DocumentFollowUp(
     internal const string TakePassages = """
         with picked as (
             select id, document_version, ordinal from chunks
-            where document_id = $1 and document_version <= $2 and (document_version, ordinal) > ($3, $4)
+            where document_id = $1 and document_version between $7 and $2 and (document_version, ordinal) > ($3, $4)
             order by document_version, ordinal limit $6),
         dropped as (delete from chunks c where not $5 and c.id = any (array(select id from picked)) and c.deleted_at is null),
         hidden as (
@@ -51,7 +51,7 @@ internal sealed partial class DocumentFollowUp(
 
     private const string TakeTexts = """
         with gone as (
-            delete from document_texts where ctid = any (array(select ctid from document_texts where document_id = $1 and version <= $2 limit $3)) returning 1)
+            delete from document_texts where ctid = any (array(select ctid from document_texts where document_id = $1 and version between $4 and $2 limit $3)) returning 1)
         select count(*)::int from gone
         """;
 
@@ -65,11 +65,11 @@ internal sealed partial class DocumentFollowUp(
 
     private const string NextTouch = "select document_id, at_ordinal from document_touches order by stepped_at limit 1 for update skip locked";
 
+    /// <summary>Of the version that is searched and of the one that is staged beside it. Ordinals of a version have no gaps: where either goes on, the step is full.</summary>
     internal const string TouchPassages = """
         with picked as (
-            select c.id, c.ordinal from chunks c join documents d on d.id = c.document_id and d.live_version = c.document_version
-            where c.document_id = $1 and c.ordinal > $2 and c.deleted_at is null
-            order by c.ordinal limit $3),
+            select c.id, c.ordinal from chunks c join documents d on d.id = c.document_id and c.document_version in (d.live_version, d.staged_version)
+            where c.document_id = $1 and c.ordinal > $2 and c.ordinal <= $2 + $3 and c.deleted_at is null),
         touched as (
             update chunks c set index_version = index_version + 1, changed_at = now() where c.id = any (array(select id from picked)) and c.deleted_at is null
             returning c.id, c.owner_id, c.index_version),
@@ -79,9 +79,19 @@ internal sealed partial class DocumentFollowUp(
         select count(*)::int, coalesce(max(ordinal), $2) from picked
         """;
 
+    /// <summary>Staged versions that will not be searched: cancelled, failed, or another version is made by now.</summary>
+    private const string GiveUpStaged = """
+        with given_up as (
+            select id, owner_id, staged_version from documents where staged_version is not null and (status in ('ready', 'failed') or staged_version <> version)
+            limit 100 for update skip locked),
+        freed as (update documents d set staged_version = null from given_up g where d.id = g.id)
+        insert into document_remains (owner_id, document_id, from_version, up_to_version, was_searched, at_version)
+        select owner_id, id, staged_version, staged_version, true, staged_version from given_up
+        """;
+
     private readonly Channel<bool> wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
 
-    private sealed record Remains(Guid Id, Guid? DocumentId, int UpToVersion, bool WasSearched, Guid? OriginalId, int AtVersion, int AtOrdinal);
+    private sealed record Remains(Guid Id, Guid? DocumentId, int UpToVersion, bool WasSearched, Guid? OriginalId, int AtVersion, int AtOrdinal, int FromVersion);
 
     /// <summary>Says that something was asked for; costs nothing. Other processes look by themselves.</summary>
     public void Wake() => wake.Writer.TryWrite(true);
@@ -105,9 +115,10 @@ internal sealed partial class DocumentFollowUp(
     /// <returns>False: nothing was left to be done that another process does not do.</returns>
     internal async Task<bool> StepAsync(CancellationToken ct)
     {
+        var freed = await database.AsWorker().ExecuteAsync(GiveUpStaged, [], ct) > 0;
         var took = await TakeAsync(null, ct);
         var touched = await TouchAsync(ct);
-        return took || touched;
+        return freed || took || touched;
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -156,7 +167,7 @@ internal sealed partial class DocumentFollowUp(
         var remains = await session.QuerySingleAsync(
             document is null ? Next : NextOfDocument,
             document is null ? [] : [document],
-            row => new Remains(row.GetGuid(0), row.NullableGuid(1), row.GetInt32(2), row.GetBoolean(3), row.NullableGuid(4), row.GetInt32(5), row.GetInt32(6)),
+            row => new Remains(row.GetGuid(0), row.NullableGuid(1), row.GetInt32(2), row.GetBoolean(3), row.NullableGuid(4), row.GetInt32(5), row.GetInt32(6), row.GetInt32(7)),
             ct);
         if (remains is null)
             return false;
@@ -173,8 +184,8 @@ internal sealed partial class DocumentFollowUp(
     }
 
     private static Task<(bool IsDone, int Version, int Ordinal)> TakeAsync(DbSession session, Remains remains, CancellationToken ct) => session.CreateBatch().ByIndex()
-        .Add(TakePassages, [remains.DocumentId ?? Guid.Empty, remains.UpToVersion, remains.AtVersion, remains.AtOrdinal, remains.WasSearched, PassagesPerStep])
-        .Add(TakeTexts, [remains.DocumentId ?? Guid.Empty, remains.UpToVersion, TextsPerStep])
+        .Add(TakePassages, [remains.DocumentId ?? Guid.Empty, remains.UpToVersion, remains.AtVersion, remains.AtOrdinal, remains.WasSearched, PassagesPerStep, remains.FromVersion])
+        .Add(TakeTexts, [remains.DocumentId ?? Guid.Empty, remains.UpToVersion, TextsPerStep, remains.FromVersion])
         .Add(TakeParts, [remains.OriginalId ?? Guid.Empty, PartsPerStep])
         .ReadAsync(
             async (reader, token) =>

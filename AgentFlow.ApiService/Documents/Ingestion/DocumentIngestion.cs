@@ -12,7 +12,8 @@ namespace AgentFlow.ApiService.Documents;
 
 /// <summary>
 /// Makes an upload searchable: reads it window by window, chunks, embeds and stores each window in one transaction, publishes all of
-/// them in another, and writes the index. Every step may be repeated; an attempt goes on where the one before was cut off.
+/// them in another, and writes the index. What replaces another version is written to the index before, and published when all of it is there
+/// (decision 0047). Every step may be repeated; an attempt goes on where the one before was cut off.
 /// </summary>
 internal sealed partial class DocumentIngestion(
     IngestStore store, DocumentReader reader, PassageEmbedder embedder, ChunkTruth truth, VectorIndex index, IndexFollower follower, OutboxWorker outbox, DocumentFollowUp followUp,
@@ -21,6 +22,9 @@ internal sealed partial class DocumentIngestion(
     private const int IndexBatch = 256;
 
     private const int BatchesAtOnce = 2;
+
+    /// <summary>How long a replacement waits when the index can't be reached, before it asks again.</summary>
+    private static readonly TimeSpan IndexRetry = TimeSpan.FromSeconds(5);
 
     /// <summary>Characters of a title.</summary>
     private const int MaxTitle = 300;
@@ -36,9 +40,13 @@ internal sealed partial class DocumentIngestion(
         try
         {
             var job = await store.BeginAsync(context.OwnerId, input, ct);
-            if (job is not null && (job.IsPublished || await MakeAsync(job, context, ct)))
-                await IndexAsync(job, context, ct);
+            if (job is not null && (job.IsPublished || job.IsStaged || await MakeAsync(job, context, ct)))
+                await (job.IsReplacement ? SwapAsync(job, context, ct) : IndexAsync(job, context, ct));
             return JsonSerializer.SerializeToElement(input, ContractJson.Options);
+        }
+        catch (TaskPostponedException)
+        {
+            throw;
         }
         catch (ExtractionFailedException failure)
         {
@@ -55,7 +63,7 @@ internal sealed partial class DocumentIngestion(
         }
     }
 
-    /// <summary>Stores the text, its chunks and their embeddings, then makes them the live version. False: the document went away.</summary>
+    /// <summary>Stores the text, its chunks and their embeddings, then makes them the live version, or the staged one. False: the document went away.</summary>
     private async Task<bool> MakeAsync(IngestJob job, TaskContext context, CancellationToken ct)
     {
         var storing = new WindowWriter(store, job);
@@ -107,7 +115,8 @@ internal sealed partial class DocumentIngestion(
             throw new ExtractionFailedException("It contains no text.");
         var title = Title(info.Title, chunker.FirstHeading);
         var metadata = JsonSerializer.Serialize(info.Metadata ?? new Dictionary<string, string>(StringComparer.Ordinal), ContractJson.Options);
-        await store.PublishAsync(job, title, info.Pages ?? (pages > 0 ? pages : null), metadata, ct);
+        var count = info.Pages ?? (pages > 0 ? pages : null);
+        await (job.IsReplacement ? store.StageAsync(job, title, count, metadata, ct) : store.PublishAsync(job, title, count, metadata, ct));
         followUp.Wake();
         return true;
     }
@@ -138,6 +147,20 @@ internal sealed partial class DocumentIngestion(
         };
     }
 
+    /// <summary>
+    /// Gives the index the new version while the old one answers, then puts it in its place. Where no index holds the owner, the next load reads the rows.
+    /// </summary>
+    private async Task SwapAsync(IngestJob job, TaskContext context, CancellationToken ct)
+    {
+        await context.ReportAsync(0.9, "Indexing", ct);
+        if (!index.For(job.OwnerId).TakesWrites)
+            await store.TellStagedAsync(job, follower.Message(job.OwnerId), ct);
+        else if (!await WritePassagesAsync(after => store.StagedAsync(job, after, IndexBatch, ct), batch => WriteStagedAsync(job, batch, ct)))
+            throw new TaskPostponedException("The index can not be reached; the old version answers until it can.", IndexRetry);
+        await store.SwapAsync(job, ct);
+        followUp.Wake();
+    }
+
     /// <summary>Writes the index from the rows; what it does not take now stays in the outbox and is found by the exact tail meanwhile.</summary>
     private async Task IndexAsync(IngestJob job, TaskContext context, CancellationToken ct)
     {
@@ -145,26 +168,27 @@ internal sealed partial class DocumentIngestion(
         outbox.Wake();
         if (!index.For(job.OwnerId).TakesWrites)
             await store.AllIndexedAsync(job, follower.Message(job.OwnerId), ct);
-        await WritePassagesAsync(job, ct);
+        await WritePassagesAsync(after => store.UnindexedAsync(job, after, IndexBatch, ct), batch => WriteBatchAsync(job, batch, ct));
         await store.SetStatusAsync(job, "ready", 1, ct);
     }
 
     /// <summary>Two batches are under way at a time: while the index takes one, the rows of the next are read and put into its form.</summary>
-    private async Task WritePassagesAsync(IngestJob job, CancellationToken ct)
+    /// <returns>False: the index did not take all of them.</returns>
+    private static async Task<bool> WritePassagesAsync(Func<int, Task<List<UnindexedChunk>>> next, Func<List<UnindexedChunk>, Task<bool>> write)
     {
         var underWay = new Queue<Task<bool>>();
         try
         {
             var last = -1;
-            while (await store.UnindexedAsync(job, last, IndexBatch, ct) is { Count: > 0 } batch)
+            while (await next(last) is { Count: > 0 } batch)
             {
                 last = batch[^1].Ordinal;
                 if (underWay.Count == BatchesAtOnce && !await underWay.Dequeue())
-                    return;
-                underWay.Enqueue(WriteBatchAsync(job, batch, ct));
+                    return false;
+                underWay.Enqueue(write(batch));
             }
 
-            await Task.WhenAll(underWay);
+            return (await Task.WhenAll(underWay)).All(isWritten => isWritten);
         }
         finally
         {
@@ -175,6 +199,15 @@ internal sealed partial class DocumentIngestion(
 
     /// <returns>False: the index can't be reached, and the outbox goes on.</returns>
     private async Task<bool> WriteBatchAsync(IngestJob job, List<UnindexedChunk> batch, CancellationToken ct)
+    {
+        if (!await WriteStagedAsync(job, batch, ct))
+            return false;
+        await store.IndexedAsync(job, batch, ct);
+        return true;
+    }
+
+    /// <returns>False: the index can't be reached.</returns>
+    private async Task<bool> WriteStagedAsync(IngestJob job, List<UnindexedChunk> batch, CancellationToken ct)
     {
         var current = await truth.ReadAsync([.. batch.Select(each => each.Id)], ct);
         try
@@ -189,7 +222,6 @@ internal sealed partial class DocumentIngestion(
         }
 
         await follower.TellAsync(job.OwnerId, [.. batch.Select(each => each.Id)], ct);
-        await store.IndexedAsync(job, batch, ct);
         return true;
     }
 
@@ -207,6 +239,6 @@ internal sealed partial class DocumentIngestion(
     [LoggerMessage(Level = LogLevel.Error, Message = "Document {DocumentId} failed in its last attempt ({Attempt})")]
     private partial void LogGaveUp(Exception error, Guid documentId, int attempt);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The index did not take passages of document {DocumentId}; the outbox goes on with them")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The index did not take passages of document {DocumentId}; it is tried again")]
     private partial void LogIndexBehind(Exception error, Guid documentId);
 }

@@ -24,7 +24,14 @@ internal sealed record IngestJob
     /// <summary>UTF-16 units that earlier attempts have stored; their windows are not written again.</summary>
     public required int CursorOffset { get; init; }
 
+    /// <summary>The passages are the document's; the index may still lack some.</summary>
     public required bool IsPublished { get; init; }
+
+    /// <summary>Another version answers until this one takes its place.</summary>
+    public required bool IsReplacement { get; init; }
+
+    /// <summary>All passages of the replacement are stored, and the index may hold them.</summary>
+    public required bool IsStaged { get; init; }
 }
 
 /// <summary>
@@ -43,7 +50,8 @@ internal sealed class IngestStore(Database database)
     private const string Begin = """
         update documents set status = case when status in ('received', 'extracting') then 'extracting' else status end, updated_at = now()
         where id = $1 and version = $2 and status not in ('ready', 'failed')
-        returning format, name, original_id, size, cursor_offset, live_version is not distinct from version
+        returning format, name, original_id, size, cursor_offset, live_version is not distinct from version, live_version is distinct from version and live_version is not null,
+            staged_version is not distinct from version
         """;
 
     private const string Reset = """
@@ -99,22 +107,55 @@ internal sealed class IngestStore(Database database)
     private const string IsThere = $"select {StillThere}";
 
     /// <summary>
-    /// The swap: from this commit on the new passages are the document's, and the old ones are seen by nobody; they are taken away in steps. Index
-    /// entries follow through the outbox; the worker of this ingestion writes them itself, so others leave them alone for a while.
+    /// Of a document that has never been searched: from this commit on its passages are found. Index entries follow through the outbox; the worker of
+    /// this ingestion writes them itself, so others leave them alone for a while.
     /// </summary>
     private const string Publish = """
-        with before as (select id, live_version from documents where id = $1),
-        live as (
-            update documents d set live_version = $2, status = 'indexing', progress = 0, title = $3::text, pages = $4::int, text_length = cursor_offset,
+        with live as (
+            update documents set live_version = $2, status = 'indexing', progress = 0, title = $3::text, pages = $4::int, text_length = cursor_offset,
                 chunk_count = cursor_ordinal, metadata = $5::jsonb || metadata, updated_at = now()
-            from before where d.id = before.id and d.version = $2 and d.status not in ('ready', 'failed') and d.live_version is distinct from $2
-            returning d.id, d.owner_id, before.live_version is not null as was_searched),
+            where id = $1 and version = $2 and status not in ('ready', 'failed') and live_version is null
+            returning id, owner_id),
         left_over as (
-            insert into document_remains (owner_id, document_id, up_to_version, was_searched) select owner_id, id, $2 - 1, was_searched from live where $2 > 1)
+            insert into document_remains (owner_id, document_id, up_to_version) select owner_id, id, $2 - 1 from live where $2 > 1)
         insert into index_outbox (entity_id, owner_id, version, op, not_before)
         select c.id, c.owner_id, c.index_version, 'upsert', now() + interval '30 s' from chunks c join live on c.document_id = live.id
         where c.document_version = $2
         on conflict (entity_id) do update set version = excluded.version, op = excluded.op, attempts = 0, not_before = excluded.not_before
+        """;
+
+    /// <summary>From this commit on the index may hold the passages of a version that is not searched yet; one that was staged before and given up goes.</summary>
+    private const string Stage = """
+        with before as (select id, staged_version from documents where id = $1),
+        staged as (
+            update documents d set staged_version = $2, staged_title = $3::text, staged_pages = $4::int, staged_metadata = $5::jsonb, status = 'indexing', progress = 0,
+                updated_at = now()
+            from before where d.id = before.id and d.version = $2 and d.status not in ('ready', 'failed') and d.live_version <> $2 and d.staged_version is distinct from $2
+            returning d.id, d.owner_id, before.staged_version as given_up)
+        insert into document_remains (owner_id, document_id, from_version, up_to_version, was_searched, at_version)
+        select owner_id, id, given_up, given_up, true, given_up from staged where given_up is not null
+        """;
+
+    /// <summary>
+    /// The swap: from this commit on the staged passages, all of which the index has, are the document's, and the old ones are seen by nobody; they are
+    /// taken away in steps.
+    /// </summary>
+    private const string Swap = """
+        with live as (
+            update documents set live_version = $2, staged_version = null, status = 'ready', progress = 1, title = staged_title, pages = staged_pages,
+                text_length = cursor_offset, chunk_count = cursor_ordinal, metadata = staged_metadata || metadata, updated_at = now()
+            where id = $1 and version = $2 and staged_version = $2 and status not in ('ready', 'failed')
+            returning id, owner_id)
+        insert into document_remains (owner_id, document_id, up_to_version, was_searched) select owner_id, id, $2 - 1, true from live
+        """;
+
+    private const string StagedPage = """
+        select id, index_version, ordinal from chunks where document_id = $1 and document_version = $2 and ordinal > $4 and deleted_at is null order by ordinal limit $3
+        """;
+
+    private static readonly string TellStaged = $"""
+        with parts as (select id as entity_id, ordinal / {IndexFollower.IdsPerMessage} as part from chunks where document_id = $1 and document_version = $2 and deleted_at is null)
+        select pg_notify($3, $4 || string_agg({IndexFollower.EncodeSql}, '')) from parts group by part
         """;
 
     /// <summary>
@@ -158,6 +199,8 @@ internal sealed class IngestStore(Database database)
             Size = reader.GetInt64(3),
             CursorOffset = reader.GetInt32(4),
             IsPublished = reader.GetBoolean(5),
+            IsReplacement = reader.GetBoolean(6),
+            IsStaged = reader.GetBoolean(7),
         },
         ct);
 
@@ -206,6 +249,25 @@ internal sealed class IngestStore(Database database)
     public Task PublishAsync(IngestJob job, string? title, int? pages, string metadata, CancellationToken ct) =>
         database.ForOwner(job.OwnerId).CreateBatch().AllowFor(WholeDocument).Add(Publish, [job.DocumentId, job.Version, title, pages, metadata]).ExecuteAsync(ct);
 
+    /// <summary>Commits everything that was stored of a replacement, so that the index may be given it; changes nothing after a cancellation.</summary>
+    public Task StageAsync(IngestJob job, string? title, int? pages, string metadata, CancellationToken ct) =>
+        database.ForOwner(job.OwnerId).CreateBatch().Add(Stage, [job.DocumentId, job.Version, title, pages, metadata]).ExecuteAsync(ct);
+
+    /// <summary>Puts the staged version into the place of the old one; changes nothing after a cancellation.</summary>
+    public Task SwapAsync(IngestJob job, CancellationToken ct) =>
+        database.ForOwner(job.OwnerId).CreateBatch().Add(Swap, [job.DocumentId, job.Version]).ExecuteAsync(ct);
+
+    /// <summary>The next passages of the staged version.</summary>
+    /// <param name="after">Ordinal of the last one seen; -1 to begin.</param>
+    public Task<List<UnindexedChunk>> StagedAsync(IngestJob job, int after, int limit, CancellationToken ct) =>
+        database.ForOwner(job.OwnerId).CreateBatch().ByKey().Add(StagedPage, [job.DocumentId, job.Version, limit, after]).ReadAllAsync(
+            reader => new UnindexedChunk(reader.GetGuid(0), reader.GetInt64(1), reader.GetInt32(2)), ct);
+
+    /// <summary>Tells the other processes, which may hold the owner where this one does not.</summary>
+    /// <param name="message">What a message of the passages' ids starts with.</param>
+    public Task TellStagedAsync(IngestJob job, string message, CancellationToken ct) =>
+        database.ForOwner(job.OwnerId).CreateBatch().AllowFor(WholeDocument).Add(TellStaged, [job.DocumentId, job.Version, database.Schema, message]).ExecuteAsync(ct);
+
     /// <summary>The next live passages of this version whose index entry is behind.</summary>
     /// <param name="after">Ordinal of the last one seen; -1 to begin.</param>
     public Task<List<UnindexedChunk>> UnindexedAsync(IngestJob job, int after, int limit, CancellationToken ct) =>
@@ -224,7 +286,7 @@ internal sealed class IngestStore(Database database)
         database.ForOwner(ownerId).ExecuteAsync(Fail, [input.DocumentId, input.Version, reason], ct);
 }
 
-/// <summary>A live passage whose index entry is behind.</summary>
+/// <summary>A passage whose index entry is behind.</summary>
 internal sealed record UnindexedChunk(Guid Id, long Version, int Ordinal);
 
 /// <summary>One window ready to be stored.</summary>

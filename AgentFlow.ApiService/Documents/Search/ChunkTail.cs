@@ -23,7 +23,7 @@ internal sealed class ChunkTail(Database database, EmbeddingSpace space)
     /// <summary>Beyond this many the rest waits for the index, and the answer says so.</summary>
     private const int Limit = 2_000;
 
-    private const string Missing = "Some passages of a document that came or was replaced just now are still being indexed and may be missing.";
+    private const string Missing = "Some passages of a document that came just now are still being indexed and may be missing.";
     private const string Changed = "Some passages were named, filed or embedded anew just now; they are found, but filters and order may still go by how they were before.";
 
     /// <summary>What was changed since it was published has a higher version, and the index has it as it was.</summary>
@@ -32,7 +32,7 @@ internal sealed class ChunkTail(Database database, EmbeddingSpace space)
     private const string ReadTail = """
         select c.id, c.document_id, d.name, c.page, c.start_offset, c.end_offset, c.text, c.heading_path, c.index_version, e.vector,
             d.format, d.tags, d.metadata::text, d.created_at,
-            (select array_agg(m.collection_id) from collection_documents m where m.document_id = d.id), d.title
+            (select array_agg(m.collection_id) from collection_documents m where m.document_id = d.id), d.title, c.document_version
         from index_outbox o
         join chunks c on c.id = o.entity_id and c.deleted_at is null
         join documents d on d.id = c.document_id and d.live_version = c.document_version
@@ -42,11 +42,12 @@ internal sealed class ChunkTail(Database database, EmbeddingSpace space)
         """;
 
     /// <summary>The hits with the tail's passages among them; one more round trip.</summary>
+    /// <param name="versions">Of which version each document was read; passages of a version that came after that are left out.</param>
     public async Task<List<DocumentHit>> MergeAsync(
-        OwnerId owner, PassageQuery query, ReadOnlyMemory<float>? vector, List<DocumentHit> hits, List<string> degraded, CancellationToken ct)
+        OwnerId owner, PassageQuery query, ReadOnlyMemory<float>? vector, List<DocumentHit> hits, IReadOnlyDictionary<Guid, int> versions, List<string> degraded, CancellationToken ct)
     {
         var terms = TailWords.Of(query.Text);
-        var rows = await database.ForOwner(owner.Value).CreateBatch().ByIndex().Add(ReadTail, [owner.Value, space.Model, Limit]).ReadAllAsync(row => ReadRow(row, query.Filter, vector, terms), ct);
+        var rows = await database.ForOwner(owner.Value).CreateBatch().ByIndex().Add(ReadTail, [owner.Value, space.Model, Limit]).ReadAllAsync(row => ReadRow(row, query.Filter, vector, terms, versions), ct);
         if (rows.Count == Limit)
             degraded.Add(await IsNewMissingAsync(owner, ct) ? Missing : Changed);
         var known = hits.Select(hit => hit.ChunkId).ToHashSet();
@@ -56,8 +57,10 @@ internal sealed class ChunkTail(Database database, EmbeddingSpace space)
     private async Task<bool> IsNewMissingAsync(OwnerId owner, CancellationToken ct) =>
         await database.ForOwner(owner.Value).CreateBatch().ByIndex().Add(HasNew, [owner.Value]).ReadAsync(async (row, token) => await row.ReadAsync(token) && row.GetBoolean(0), ct);
 
-    private DocumentHit? ReadRow(NpgsqlDataReader row, FilterExpression? filter, ReadOnlyMemory<float>? vector, IReadOnlySet<uint> terms)
+    private DocumentHit? ReadRow(NpgsqlDataReader row, FilterExpression? filter, ReadOnlyMemory<float>? vector, IReadOnlySet<uint> terms, IReadOnlyDictionary<Guid, int> versions)
     {
+        if (versions.TryGetValue(row.GetGuid(1), out var read) && read != row.GetInt32(16))
+            return null;
         if (filter is not null && !filter.Matches(Fields(row)))
             return null;
         var words = ChunkText.ForWords(ChunkText.Label(row.GetString(2), row.NullableString(15)), (string[])row[7], row.GetString(6));
@@ -67,7 +70,8 @@ internal sealed class ChunkTail(Database database, EmbeddingSpace space)
     }
 
     private static Dictionary<string, JsonElement> Fields(NpgsqlDataReader row) =>
-        DocumentFields.Of(row.GetGuid(1), row.GetString(2), row.GetString(10), (string[])row[11], row.GetString(12), row.GetDateTime(13), row.IsDBNull(14) ? [] : (Guid[])row[14]);
+        DocumentFields.Of(
+            row.GetGuid(1), row.GetInt32(16), row.GetString(2), row.GetString(10), (string[])row[11], row.GetString(12), row.GetDateTime(13), row.IsDBNull(14) ? [] : (Guid[])row[14]);
 }
 
 /// <summary>From columns 0 to 7: chunk, document, name, page, start, end, text, heading path.</summary>

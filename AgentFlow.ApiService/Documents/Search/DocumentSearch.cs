@@ -32,7 +32,7 @@ internal delegate Task<IReadOnlyList<double>> RerankPassages(string query, IRead
 /// Finds passages of an owner's documents: candidates by meaning and by words from the index, one fusion, then a join with Postgres,
 /// which alone says what is live and gives the text. One round trip, and one for each account that shares collections with the owner.
 /// </summary>
-internal sealed class DocumentSearch(Database database, VectorIndex index, PassageEmbedder embedder, ChunkTail tail, RerankPassages? rerank = null)
+internal sealed class DocumentSearch(Database database, VectorIndex index, PassageEmbedder embedder, ChunkTail tail, IndexFollower follower, RerankPassages? rerank = null)
 {
     /// <summary>Candidates that each of the two ways contributes; enough that the join may drop some.</summary>
     private const int MinCandidates = 50;
@@ -44,25 +44,24 @@ internal sealed class DocumentSearch(Database database, VectorIndex index, Passa
     private const int RerankFactor = 3;
 
     /// <summary>
-    /// With collections, the passages of those only, whatever the index says. One look by key for each row, whatever is known of the tables when this
-    /// is planned: a range of one key in the key's order is what no other index gives, where an equation could as well be met by all that an owner has.
+    /// A search reads again when a document changed its version in between; more often than this nobody replaces documents in the time of a search.
+    /// </summary>
+    private const int MaxReads = 6;
+
+    /// <summary>
+    /// The candidates' rows, each with whether it is live: all in one statement, so that no document is seen in two versions. With collections, the
+    /// passages of those only, whatever the index says. One look by key for each row, whatever is known of the tables when this is planned: a range of
+    /// one key in the key's order is what no other index gives, where an equation could as well be met by all that an owner has.
     /// </summary>
     internal const string ReadHits = """
-        select c.id, c.document_id, d.name, c.page, c.start_offset, c.end_offset, c.text, c.heading_path, c.index_version
+        select c.id, c.document_id, d.name, c.page, c.start_offset, c.end_offset, c.text, c.heading_path, c.index_version,
+            c.deleted_at is null and d.live_version is not distinct from c.document_version, c.document_version, d.live_version
         from unnest($1) as wanted (id)
         cross join lateral (
-            select * from chunks where id >= wanted.id and id <= wanted.id and owner_id = $2 and deleted_at is null order by id limit 1) c
-        cross join lateral (
-            select id, name from documents where id >= c.document_id and id <= c.document_id and live_version = c.document_version order by id limit 1) d
-        where ($3::uuid[] is null or exists (select from collection_documents m where m.document_id = d.id and m.collection_id = any ($3)))
-        """;
-
-    /// <summary>Documents that are not there any more, of the passages that were asked for.</summary>
-    internal const string ReadGone = """
-        select distinct c.document_id from unnest($1) as wanted (id)
-        cross join lateral (select document_id from chunks where id >= wanted.id and id <= wanted.id and owner_id = $2 order by id limit 1) c
-        left join lateral (select id from documents where id >= c.document_id and id <= c.document_id order by id limit 1) d on true
-        where d.id is null
+            select * from chunks where id >= wanted.id and id <= wanted.id and owner_id = $2 order by id limit 1) c
+        left join lateral (
+            select id, name, live_version from documents where id >= c.document_id and id <= c.document_id order by id limit 1) d on true
+        where ($3::uuid[] is null or d.id is null or exists (select from collection_documents m where m.document_id = d.id and m.collection_id = any ($3)))
         """;
 
     public async Task<DocumentSearchResponse> SearchAsync(OwnerId owner, PassageQuery query, CancellationToken ct)
@@ -70,11 +69,17 @@ internal sealed class DocumentSearch(Database database, VectorIndex index, Passa
         var asked = Prepared(query) with { Filter = Within(query.Collections, query.Filter) };
         var degraded = new List<string>();
         var vector = await EmbedAsync(asked.Text, degraded, ct);
-        var (hits, gone, isBehind, shared) = await ReadOwnAsync(owner, await RankAsync(owner, asked, vector, degraded, ct), asked, ct);
-        if (Without(gone, hits, asked) is { } others)
-            (hits, _, isBehind, shared) = await ReadOwnAsync(owner, await RankAsync(owner, others, vector, degraded, ct), others, ct);
-        if (isBehind)
-            hits = await tail.MergeAsync(owner, asked, vector, hits, degraded, ct);
+        var shared = new List<SharedCollections>();
+        var found = await SettledAsync(
+            owner,
+            asked,
+            async wanted =>
+            {
+                (var rows, shared) = await ReadOwnAsync(owner, await RankAsync(owner, wanted, vector, degraded, ct), wanted, ct);
+                return rows;
+            },
+            ct);
+        var hits = found.IsBehind ? await tail.MergeAsync(owner, asked, vector, found.Hits, found.Versions, degraded, ct) : found.Hits;
         foreach (var grant in shared)
             hits.AddRange(await ReadSharedAsync(grant, asked, vector, degraded, ct));
         return await BestAsync(asked, query, hits, degraded, ct);
@@ -143,17 +148,39 @@ internal sealed class DocumentSearch(Database database, VectorIndex index, Passa
         : FilterExpression.AllOf(new FilterExpression.AnyOf(new FilterField(DocumentFields.Collection, []), [.. collections.Select(id => new FilterValue(id.ToString()))]), filter);
 
     /// <summary>
-    /// The query without the documents that are gone, where their passages took the places of others: after a large one was deleted, the index
-    /// takes its time to forget it. Null where nothing is missing.
+    /// Reads until the candidates are of what is live. The index holds more than that: a version that takes the place of another one soon, one that was
+    /// replaced, and documents that were deleted, until it has forgotten them. Where they took the places of others, their documents are asked for anew
+    /// in the version that is live. And the index in this process's memory may not have heard yet of all that another process wrote.
     /// </summary>
-    private static PassageQuery? Without(IReadOnlyList<Guid> gone, List<DocumentHit> hits, PassageQuery asked) => gone.Count == 0 || hits.Count >= asked.TopK
-        ? null
-        : asked with
+    private async Task<Found> SettledAsync(OwnerId owner, PassageQuery asked, Func<PassageQuery, Task<Found>> read, CancellationToken ct)
+    {
+        var live = new Dictionary<Guid, int?>();
+        for (var reads = 1; ; reads++)
         {
-            Filter = FilterExpression.AllOf(
-                asked.Filter,
-                new FilterExpression.Not(new FilterExpression.AnyOf(new FilterField(DocumentFields.Document, []), [.. gone.Select(id => new FilterValue(id.ToString()))]))),
-        };
+            var found = await read(asked with { Filter = FilterExpression.AllOf(asked.Filter, InVersions(live)) });
+            if (reads == MaxReads)
+                return found;
+            var isNews = await follower.CatchUpAsync(owner.Value, found.Versions, ct);
+            foreach (var (document, version) in found.Stale)
+            {
+                isNews |= found.Hits.Count < asked.TopK && !(live.TryGetValue(document, out var known) && known == version);
+                live[document] = version;
+            }
+
+            if (!isNews)
+                return found;
+        }
+    }
+
+    /// <summary>Of these documents the passages of these versions only; none of those that are gone (null).</summary>
+    private static FilterExpression? InVersions(Dictionary<Guid, int?> live)
+    {
+        if (live.Count == 0)
+            return null;
+        var others = new FilterExpression.Not(new FilterExpression.AnyOf(new FilterField(DocumentFields.Document, []), [.. live.Keys.Select(id => new FilterValue(id.ToString()))]));
+        var editions = live.Where(each => each.Value is not null).Select(each => new FilterValue(DocumentFields.EditionOf(each.Key, each.Value!.Value))).ToList();
+        return editions.Count == 0 ? others : new FilterExpression.Or([others, new FilterExpression.AnyOf(new FilterField(DocumentFields.Edition, []), editions)]);
+    }
 
     private async Task<IReadOnlyList<Ranked>> RankAsync(OwnerId owner, PassageQuery query, ReadOnlyMemory<float>? vector, List<string> degraded, CancellationToken ct)
     {
@@ -165,8 +192,7 @@ internal sealed class DocumentSearch(Database database, VectorIndex index, Passa
     }
 
     /// <summary>The best hits that are still live, whether the owner's index is behind the rows, and what others share with the owner.</summary>
-    private Task<(List<DocumentHit> Hits, List<Guid> Gone, bool IsBehind, List<SharedCollections> Shared)> ReadOwnAsync(
-        OwnerId owner, IReadOnlyList<Ranked> ranked, PassageQuery query, CancellationToken ct)
+    private Task<(Found Rows, List<SharedCollections> Shared)> ReadOwnAsync(OwnerId owner, IReadOnlyList<Ranked> ranked, PassageQuery query, CancellationToken ct)
     {
         var wanted = ranked.Take(query.TopK * 2).ToDictionary(each => each.Candidate.Id);
         var batch = database.ForOwner(owner.Value).CreateBatch().ByKey();
@@ -181,8 +207,7 @@ internal sealed class DocumentSearch(Database database, VectorIndex index, Passa
                 var shared = new List<SharedCollections>();
                 while (await reader.ReadAsync(token))
                     shared.Add(new SharedCollections(new OwnerId(reader.GetGuid(0)), [.. ((Guid[])reader[1]).Select(id => new CollectionId(id))]));
-                var (hits, gone) = await ReadHitsAsync(reader, wanted, token);
-                return (hits, gone, isBehind, shared);
+                return (await ReadHitsAsync(reader, wanted, isBehind, token), shared);
             },
             ct);
     }
@@ -194,56 +219,66 @@ internal sealed class DocumentSearch(Database database, VectorIndex index, Passa
         if (collections.Count == 0)
             return [];
         var within = query with { Filter = Within(collections, query.Filter) };
-        var (hits, gone, isBehind) = await ReadGrantedAsync(grant.Owner, collections, await RankAsync(grant.Owner, within, vector, degraded, ct), within, ct);
-        if (Without(gone, hits, within) is { } others)
-            (hits, _, isBehind) = await ReadGrantedAsync(grant.Owner, collections, await RankAsync(grant.Owner, others, vector, degraded, ct), others, ct);
-        return isBehind ? await tail.MergeAsync(grant.Owner, within, vector, hits, degraded, ct) : hits;
+        var found = await SettledAsync(
+            grant.Owner, within, async wanted => await ReadGrantedAsync(grant.Owner, collections, await RankAsync(grant.Owner, wanted, vector, degraded, ct), wanted, ct), ct);
+        return found.IsBehind ? await tail.MergeAsync(grant.Owner, within, vector, found.Hits, found.Versions, degraded, ct) : found.Hits;
     }
 
-    private Task<(List<DocumentHit> Hits, List<Guid> Gone, bool IsBehind)> ReadGrantedAsync(
-        OwnerId owner, IReadOnlyList<CollectionId> collections, IReadOnlyList<Ranked> ranked, PassageQuery query, CancellationToken ct)
+    private Task<Found> ReadGrantedAsync(OwnerId owner, IReadOnlyList<CollectionId> collections, IReadOnlyList<Ranked> ranked, PassageQuery query, CancellationToken ct)
     {
         var wanted = ranked.Take(query.TopK * 2).ToDictionary(each => each.Candidate.Id);
         var batch = database.ForOwner(owner.Value).CreateBatch().ByKey();
         batch.Add(ChunkTail.IsBehind, [owner.Value]);
         AddHits(batch, wanted, owner, collections);
         return batch.ReadAsync(
-            async (reader, token) =>
-            {
-                var isBehind = await reader.ReadAsync(token) && reader.GetBoolean(0);
-                var (hits, gone) = await ReadHitsAsync(reader, wanted, token);
-                return (hits, gone, isBehind);
-            },
+            async (reader, token) => await ReadHitsAsync(reader, wanted, isBehind: await reader.ReadAsync(token) && reader.GetBoolean(0), token),
             ct);
     }
 
     /// <summary>Nothing is asked where the index found nothing: Postgres would plan that anew each time, since no plan for any number of ids is as cheap as that for none.</summary>
     private static void AddHits(DbBatch batch, Dictionary<Guid, Ranked> wanted, OwnerId owner, IReadOnlyList<CollectionId>? collections)
     {
-        if (wanted.Count == 0)
-            return;
-        batch.Add(ReadHits, [wanted.Keys.ToArray(), owner.Value, collections?.Select(id => id.Value).ToArray()]);
-        batch.Add(ReadGone, [wanted.Keys.ToArray(), owner.Value]);
+        if (wanted.Count > 0)
+            batch.Add(ReadHits, [wanted.Keys.ToArray(), owner.Value, collections?.Select(id => id.Value).ToArray()]);
     }
 
-    /// <summary>What <see cref="AddHits"/> asked for, as the next results.</summary>
-    private static async Task<(List<DocumentHit> Hits, List<Guid> Gone)> ReadHitsAsync(NpgsqlDataReader reader, Dictionary<Guid, Ranked> wanted, CancellationToken ct)
+    /// <summary>What <see cref="AddHits"/> asked for, as the next result.</summary>
+    private static async Task<Found> ReadHitsAsync(NpgsqlDataReader reader, Dictionary<Guid, Ranked> wanted, bool isBehind, CancellationToken ct)
     {
-        var (hits, gone) = (new List<DocumentHit>(wanted.Count), new List<Guid>());
+        var found = new Found(isBehind);
         if (wanted.Count == 0)
-            return (hits, gone);
+            return found;
         await reader.NextResultAsync(ct);
         while (await reader.ReadAsync(ct))
         {
-            var found = wanted[reader.GetGuid(0)];
-            hits.Add(HitRows.Read(reader, found.Score, found.Parts.ToDictionary()));
+            var (document, live) = (reader.GetGuid(1), reader.NullableInt32(11));
+            if (live is { } version)
+                found.Versions[document] = version;
+            if (!reader.GetBoolean(9))
+            {
+                found.Stale[document] = live;
+                continue;
+            }
+
+            var candidate = wanted[reader.GetGuid(0)];
+            found.Hits.Add(HitRows.Read(reader, candidate.Score, candidate.Parts.ToDictionary()));
         }
 
-        if (hits.Count < wanted.Count)
-            SearchTelemetry.StaleHits.Add(wanted.Count - hits.Count);
-        await reader.NextResultAsync(ct);
-        while (await reader.ReadAsync(ct))
-            gone.Add(reader.GetGuid(0));
-        return (hits, gone);
+        if (found.Hits.Count < wanted.Count)
+            SearchTelemetry.StaleHits.Add(wanted.Count - found.Hits.Count);
+        return found;
+    }
+
+    /// <summary>What one statement read of an owner's candidates.</summary>
+    /// <param name="IsBehind">Whether live passages of the owner wait for the index.</param>
+    private sealed record Found(bool IsBehind)
+    {
+        public List<DocumentHit> Hits { get; } = [];
+
+        /// <summary>The live version of each document that has a candidate and is there.</summary>
+        public Dictionary<Guid, int> Versions { get; } = [];
+
+        /// <summary>The live version of documents with candidates that are not; null: the document is gone.</summary>
+        public Dictionary<Guid, int?> Stale { get; } = [];
     }
 }

@@ -1,4 +1,5 @@
 using System.Buffers.Text;
+using System.Collections.Concurrent;
 using System.Threading.Channels;
 using AgentFlow.Retrieval.Index;
 using AgentFlow.ServiceDefaults.Postgres;
@@ -15,6 +16,15 @@ internal sealed partial class IndexFollower(
 {
     private const string Topic = "passages";
 
+    /// <summary>A process's word to itself: everything that was committed before has been told by then.</summary>
+    private const string CaughtUpTopic = "passages_until";
+
+    /// <summary>Word takes milliseconds; when it does not come, loading anew is certain.</summary>
+    private static readonly TimeSpan WordLimit = TimeSpan.FromSeconds(2);
+
+    /// <summary>Documents whose version is known to be held; beyond them all are asked for anew.</summary>
+    private const int MaxKnown = 10_000;
+
     /// <summary>A notification holds 8,000 bytes; an id takes 22 of them.</summary>
     public const int IdsPerMessage = 300;
 
@@ -27,10 +37,13 @@ internal sealed partial class IndexFollower(
     private const int MaxWaiting = 2_000;
 
     private readonly string self = Guid.NewGuid().ToString("N");
+    private readonly ConcurrentDictionary<Guid, int> known = new();
+    private readonly ConcurrentDictionary<string, TaskCompletionSource> words = new(StringComparer.Ordinal);
     private readonly Channel<News> waiting = Channel.CreateBounded<News>(new BoundedChannelOptions(MaxWaiting) { SingleReader = true });
     private volatile bool missed;
 
-    private sealed record News(Guid OwnerId, Guid[] Ids);
+    /// <param name="Word">Of this process to itself; nothing else then.</param>
+    private sealed record News(Guid OwnerId, Guid[] Ids, string? Word = null);
 
     /// <summary>What a whole notification about this owner starts with, for statements that send it themselves; ids follow.</summary>
     public string Message(Guid ownerId) => $"{Topic}:{self}{ownerId:N}";
@@ -46,9 +59,52 @@ internal sealed partial class IndexFollower(
         }
     }
 
+    /// <summary>
+    /// Sees to it that what this process holds in memory has every passage of these versions of documents: whoever replaced one told of its passages
+    /// before it became live. One more round trip for the first search that meets the version here; a first version is found through the outbox.
+    /// </summary>
+    /// <param name="live">The version of each document that was seen live.</param>
+    /// <returns>True: it may know more than before, and should be asked again.</returns>
+    public async Task<bool> CatchUpAsync(Guid ownerId, IReadOnlyDictionary<Guid, int> live, CancellationToken ct)
+    {
+        if (!index.For(ownerId).IsInMemory)
+            return false;
+        var news = live.Where(each => each.Value > 1 && known.GetValueOrDefault(each.Key) < each.Value).ToList();
+        if (news.Count == 0)
+            return false;
+        await HearAllAsync(ct);
+        if (known.Count > MaxKnown)
+            known.Clear();
+        foreach (var (document, version) in news)
+            known.AddOrUpdate(document, version, (_, before) => Math.Max(before, version));
+        return true;
+    }
+
+    private async Task HearAllAsync(CancellationToken ct)
+    {
+        var word = $"{self}{Guid.NewGuid():N}";
+        var heard = words[word] = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        try
+        {
+            var batch = database.AsWorker().CreateBatch();
+            notifications.Notify(batch, CaughtUpTopic, word);
+            await batch.ExecuteAsync(ct);
+            await heard.Task.WaitAsync(WordLimit, ct);
+        }
+        catch (TimeoutException)
+        {
+            index.Forget();
+        }
+        finally
+        {
+            words.TryRemove(word, out _);
+        }
+    }
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         using var subscription = notifications.Subscribe(Topic, Hear);
+        using var own = notifications.Subscribe(CaughtUpTopic, HearWord);
         try
         {
             await foreach (var news in waiting.Reader.ReadAllAsync(stoppingToken))
@@ -60,6 +116,8 @@ internal sealed partial class IndexFollower(
                 }
 
                 await FollowAsync(news, stoppingToken);
+                if (news.Word is not null && words.TryGetValue(news.Word, out var word))
+                    word.TrySetResult();
             }
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
@@ -79,6 +137,13 @@ internal sealed partial class IndexFollower(
             missed = true;
             waiting.Writer.TryWrite(new News(Guid.Empty, []));
         }
+    }
+
+    /// <summary>On the listening thread, after everything that was told before. Where nothing more can wait, the limit decides.</summary>
+    private void HearWord(string text)
+    {
+        if (words.ContainsKey(text))
+            waiting.Writer.TryWrite(new News(Guid.Empty, [], text));
     }
 
     private async Task FollowAsync(News news, CancellationToken ct)

@@ -64,7 +64,7 @@ public sealed record QdrantOptions
     }
 
     /// <summary>What a point consists of, beside its embedding space; raised with each change of it.</summary>
-    private const int Form = 3;
+    private const int Form = 4;
 
     /// <summary>
     /// The alias that searches go to; it names the embedding space, so that vectors of two models never meet, and the form of the points, so that

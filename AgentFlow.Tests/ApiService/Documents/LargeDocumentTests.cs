@@ -88,7 +88,7 @@ public sealed class LargeDocumentTests : IAsyncLifetime
         var behind = await client.AnswerAsync(tagged);
         Assert.Equal((50, "Some passages were named, filed or embedded anew just now; they are found, but filters and order may still go by how they were before."), (behind.Items.Count, behind.Degraded?.Single()));
         await TheIndexIsBehindAsync(large.Id, "1");
-        Assert.Equal("Some passages of a document that came or was replaced just now are still being indexed and may be missing.", (await client.AnswerAsync(tagged)).Degraded?.Single());
+        Assert.Equal("Some passages of a document that came just now are still being indexed and may be missing.", (await client.AnswerAsync(tagged)).Degraded?.Single());
         await TheIndexIsBehindAsync(large.Id, null);
 
         using var replaced = await client.Http.PutAsync($"/api/documents/{large.Id}/content", DocumentClient.Form(("register.md", Encoding.UTF8.GetBytes(Register("barge")))), Ct);

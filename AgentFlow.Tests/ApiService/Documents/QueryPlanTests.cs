@@ -27,9 +27,6 @@ public sealed class QueryPlanTests(ApiHost host) : IClassFixture<ApiHost>
         var hits = await PlanAsync(DocumentSearch.ReadHits, "uuid[], uuid, uuid[]", "null, null, null", isKnown, byKey: true);
         Assert.Contains("((id >= wanted.id) AND (id <= wanted.id))", hits, StringComparison.Ordinal);
         Assert.Contains("((id >= chunks.document_id) AND (id <= chunks.document_id))", hits, StringComparison.Ordinal);
-        var gone = await PlanAsync(DocumentSearch.ReadGone, "uuid[], uuid", "null, null", isKnown, byKey: true);
-        Assert.Contains("((id >= wanted.id) AND (id <= wanted.id))", gone, StringComparison.Ordinal);
-        Assert.Contains("((id >= chunks.document_id) AND (id <= chunks.document_id))", gone, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -50,7 +47,7 @@ public sealed class QueryPlanTests(ApiHost host) : IClassFixture<ApiHost>
         Assert.Contains("TID Cond: (ctid = ANY (", await PlanAsync(OutboxWorker.TakeSql, "int, interval", "null, null", isKnown: true, worker: true), StringComparison.Ordinal);
         Assert.Contains("(entity_id = done.id)", await PlanAsync(OutboxWorker.DoneSql, "uuid[], bigint[]", "null, null", isKnown: true, worker: true), StringComparison.Ordinal);
         Assert.Contains(
-            "(id = ANY (", await PlanAsync(DocumentFollowUp.TakePassages, "uuid, int, int, int, boolean, int", "null, null, null, null, null, null", isKnown: true, worker: true), StringComparison.Ordinal);
+            "(id = ANY (", await PlanAsync(DocumentFollowUp.TakePassages, "uuid, int, int, int, boolean, int, int", "null, null, null, null, null, null, null", isKnown: true, worker: true), StringComparison.Ordinal);
         Assert.Contains("(id = ANY (", await PlanAsync(DocumentFollowUp.TouchPassages, "uuid, int, int", "null, null, null", isKnown: true, worker: true), StringComparison.Ordinal);
     }
 

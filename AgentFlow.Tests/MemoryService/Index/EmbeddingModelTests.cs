@@ -51,7 +51,7 @@ public sealed class EmbeddingModelTests
         for (var i = 0; i < 20; i++)
             await toOld.AddVerbatimAsync($"Tulip number {i} stands in bed {i % 7}");
         await Patience.UntilAsync(() => toOld.SearchAsync("tulip 7"), found => found is { Degraded: null, Items.Count: > 0 }, "the first model's collection serves");
-        Assert.Equal(["agentflow-memory.hashing-1-512-form3"], (await qdrant.AliasesAsync("agentflow-memory.", Ct)).Keys);
+        Assert.Equal(["agentflow-memory.hashing-1-512-form4"], (await qdrant.AliasesAsync("agentflow-memory.", Ct)).Keys);
 
         var changed = await MemoryHost.StartAsync(old.ConnectionString, settings: [.. Settings(provider), index]);
         using var toNew = changed.Client(key);
@@ -69,7 +69,7 @@ public sealed class EmbeddingModelTests
         await old.DisposeAsync();
         await Patience.UntilAsync(() => toNew.SearchAsync("Lily 3 was planted by the old one"), found => found.Degraded is null && found.Items.Any(item => item.Text == "Lily 3 was planted by the old one"), "the new model's collection serves");
         var collections = await Patience.UntilAsync(() => qdrant.AliasesAsync("agentflow-memory.", Ct), aliases => aliases.Count == 1, "the old model's collection is dropped");
-        Assert.Equal(["agentflow-memory.scripted-8-8-form3"], collections.Keys);
+        Assert.Equal(["agentflow-memory.scripted-8-8-form4"], collections.Keys);
         Assert.Equal(40, await qdrant.CountAsync(collections.Values.Single(), Ct));
 
         await toNew.AddVerbatimAsync("The last bulb was a crocus");
@@ -78,7 +78,7 @@ public sealed class EmbeddingModelTests
         using var toBack = back.Client(key);
         Assert.Contains((await toBack.SearchAsync("crocus")).Items, item => item.Text == "The last bulb was a crocus");
         await Patience.UntilAsync(() => toBack.SearchAsync("crocus"), found => found is { Degraded: null, Items: [{ Text: "The last bulb was a crocus" }, ..] }, "the first model's collection serves again");
-        Assert.Equal(["agentflow-memory.hashing-1-512-form3"], (await Patience.UntilAsync(() => qdrant.AliasesAsync("agentflow-memory.", Ct), aliases => aliases.Count == 1, "one collection")).Keys);
+        Assert.Equal(["agentflow-memory.hashing-1-512-form4"], (await Patience.UntilAsync(() => qdrant.AliasesAsync("agentflow-memory.", Ct), aliases => aliases.Count == 1, "one collection")).Keys);
     }
 
     [Fact]
