@@ -23,6 +23,9 @@ internal sealed record NewDocument
     public JsonElement? Metadata { get; init; }
 
     public string? SourceUrl { get; init; }
+
+    /// <summary>The charset that the server of a fetched page named, empty when it named none; null for an upload.</summary>
+    public string? FetchedAs { get; init; }
 }
 
 /// <summary>The documents of an owner. Everything here is bound to the owner by row-level security as well.</summary>
@@ -32,9 +35,9 @@ internal sealed class DocumentStore(Database database, DurableQueue queue, Docum
         "d.id, d.name, d.media_type, d.size, d.status, d.failure_reason, d.title, d.pages, d.chunk_count, d.progress, d.tags, d.task_id, d.created_at, d.updated_at, d.uploaded_by, d.cursor_ordinal";
 
     private const string Insert = """
-        insert into documents (id, owner_id, name, media_type, format, size, content_hash, original_id, tags, metadata, source_url, task_id, uploaded_by, upload_hash)
+        insert into documents (id, owner_id, name, media_type, format, size, content_hash, original_id, tags, metadata, source_url, task_id, uploaded_by, upload_hash, fetched_as)
         select $1, $2, $3, $4, $5, $6, case when $13::uuid is null then $7 else sha256($7 || uuid_send($1)) end, $8, $9, $10::jsonb, $11::text, $12, $13::uuid,
-            case when $13::uuid is not null then $7 end
+            case when $13::uuid is not null then $7 end, $14::text
         on conflict (owner_id, content_hash) do nothing
         returning id
         """;
@@ -91,7 +94,7 @@ internal sealed class DocumentStore(Database database, DurableQueue queue, Docum
         update documents set version = version + 1, status = 'received', failure_reason = null, progress = 0, cursor_offset = 0, cursor_ordinal = 0,
             name = $2, media_type = $3, format = $4, size = $5,
             content_hash = case when uploaded_by is null then $6 else sha256($6 || uuid_send(id)) end, upload_hash = case when uploaded_by is not null then $6 end,
-            original_id = $7, task_id = $8, updated_at = now()
+            original_id = $7, task_id = $8, fetched_as = null, updated_at = now()
         where id = $1
         returning version
         """;
@@ -134,6 +137,7 @@ internal sealed class DocumentStore(Database database, DurableQueue queue, Docum
             [
                 id.Value, owner.Value, document.Name, document.Kind.MediaType, DocumentKinds.NameOf(document.Kind.Format), document.Original.Size,
                 document.Original.ContentHash, document.Original.Id, document.Tags.ToArray(), document.Metadata?.GetRawText() ?? "{}", document.SourceUrl, task.Id, target.Member?.Value,
+                document.FetchedAs,
             ],
             reader => reader.GetGuid(0),
             ct);

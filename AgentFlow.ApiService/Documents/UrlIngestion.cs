@@ -10,6 +10,10 @@ namespace AgentFlow.ApiService.Documents;
 internal sealed class UrlIngestion(DocumentStore store, DocumentAccess access, OriginalStore originals, PublicFetch fetch, IOptions<DocumentOptions> options)
 {
     private const long MaxBytes = 20L * 1024 * 1024;
+
+    /// <summary>Characters of the longest name of an encoding that is listened to.</summary>
+    private const int MaxCharset = 40;
+
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(20);
 
     /// <exception cref="ProblemException">403 switched off, 404 no collection to write to, 400 no address to fetch, 415 of no known type, 422 not fetched.</exception>
@@ -35,6 +39,7 @@ internal sealed class UrlIngestion(DocumentStore store, DocumentAccess access, O
             Original = original,
             Tags = request.Tags ?? [],
             SourceUrl = page.Address.AbsoluteUri,
+            FetchedAs = page.Charset is { Length: <= MaxCharset } charset ? charset : string.Empty,
         };
         return new UploadResponse([await store.AddAsync(target, document, ct)]);
     }

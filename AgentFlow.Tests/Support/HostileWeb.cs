@@ -31,6 +31,9 @@ internal sealed class HostileWeb : IAsyncDisposable
 
     public string Redirect(string to) => At($"/to?{Uri.EscapeDataString(to)}");
 
+    /// <summary>A page of these bytes, with this Content-Type.</summary>
+    public string Page(string type, byte[] content) => At($"/page?{Uri.EscapeDataString(type)}&{Uri.EscapeDataString(Convert.ToBase64String(content))}");
+
     public void Start()
     {
         listener.Start();
@@ -123,6 +126,12 @@ internal sealed class HostileWeb : IAsyncDisposable
         if (target.StartsWith("/to?", StringComparison.Ordinal))
         {
             return Moved(Uri.UnescapeDataString(target[4..]).Trim());
+        }
+
+        if (target.StartsWith("/page?", StringComparison.Ordinal))
+        {
+            var parts = target[6..].Split('&').Select(Uri.UnescapeDataString).ToArray();
+            return [.. Encoding.ASCII.GetBytes($"{Ok}Content-Type: {parts[0]}\r\n\r\n"), .. Convert.FromBase64String(parts[1])];
         }
 
         // /hops/3 leads to /hops/2 and so on to a page.

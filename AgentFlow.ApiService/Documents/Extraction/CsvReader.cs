@@ -11,9 +11,10 @@ internal static class CsvReader
     private const int MaxColumns = 1_000;
     private const int MaxFieldCharacters = 1_000_000;
 
-    public static void Read(Stream content, BlockWriter writer)
+    /// <param name="fetchedAs">See <see cref="EncodingDetector"/>.</param>
+    public static void Read(Stream content, BlockWriter writer, string? fetchedAs = null)
     {
-        using var text = DecodedText.Open(content);
+        using var text = DecodedText.Open(content, fetchedAs: fetchedAs);
         var delimiter = Delimiter(text);
         string[]? names = null;
         foreach (var record in Records(text, delimiter))
@@ -123,9 +124,9 @@ internal sealed class DecodedText : IDisposable
     private DecodedText(StreamReader reader) => this.reader = reader;
 
     /// <exception cref="ExtractionFailedException">It is not text.</exception>
-    public static DecodedText Open(Stream content, bool leaveOpen = false)
+    public static DecodedText Open(Stream content, bool leaveOpen = false, string? fetchedAs = null)
     {
-        var detector = new EncodingDetector();
+        var detector = new EncodingDetector(fetchedAs);
         var buffer = new byte[64 * 1024];
         while (content.Read(buffer) is > 0 and var count)
             detector.Append(buffer.AsSpan(0, count));

@@ -26,7 +26,7 @@ internal sealed class DocumentReader(OriginalStore originals, IOptions<DocumentO
     private async IAsyncEnumerable<TextWindow> ReadTextAsync(IngestJob job, TextFormat format, [EnumeratorCancellation] CancellationToken ct)
     {
         long characters = 0;
-        await foreach (var window in TextWindows.ReadAsync(() => originals.ReadAsync(job.OwnerId, job.OriginalId, 0, job.Size, ct), job.Size, format, ct))
+        await foreach (var window in TextWindows.ReadAsync(() => originals.ReadAsync(job.OwnerId, job.OriginalId, 0, job.Size, ct), job.Size, format, job.FetchedAs, ct))
         {
             characters += window.Text.Length;
             if (characters > options.Value.MaxTextCharacters)
@@ -50,7 +50,7 @@ internal sealed class DocumentReader(OriginalStore originals, IOptions<DocumentO
 
             var windows = job.Format == DocumentFormat.Pdf
                 ? PdfReader.ReadAsync(file, options.Value, ct)
-                : ParserProcess.ReadAsync(job.Format, file, options.Value, ct);
+                : ParserProcess.ReadAsync(job.Format, file, job.FetchedAs, options.Value, ct);
             long characters = 0;
             await foreach (var window in windows.WithCancellation(ct))
             {

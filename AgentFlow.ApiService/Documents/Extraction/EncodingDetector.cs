@@ -6,9 +6,12 @@ namespace AgentFlow.ApiService.Documents.Extraction;
 
 /// <summary>
 /// Finds the encoding of a text from all of its bytes: byte order mark, UTF-16 by its zero bytes, strict UTF-8, ISO-2022-JP by its escapes, else what
-/// the text says of itself and what its letters look like (<see cref="EncodingGuess"/>). Fed in parts; used once.
+/// the text says of itself and what its letters look like (<see cref="EncodingGuess"/>). Of a page that was fetched, in the order of the HTML
+/// standard: mark, what its server said, what the page says of itself, and then as for any text; a name that the bytes contradict is passed over. Fed in
+/// parts; used once.
 /// </summary>
-internal sealed class EncodingDetector
+/// <param name="fetchedAs">The charset that the server named for a fetched page, empty when it named none; null for what was not fetched.</param>
+internal sealed class EncodingDetector(string? fetchedAs = null)
 {
     /// <summary>Why a text failed whose encoding was found, and then did not hold.</summary>
     public const string NotAllOfIt = "Its text can not be decoded: some of its bytes are not of the encoding that the others are in. Save it as UTF-8 and upload it again.";
@@ -16,6 +19,8 @@ internal sealed class EncodingDetector
     private const byte Escape = 0x1B;
 
     private readonly EncodingSample sample = new();
+    private readonly EncodingTrial? told = EncodingTrial.Of(string.IsNullOrEmpty(fetchedAs) ? null : TextEncodings.OfLabel(fetchedAs));
+    private EncodingTrial? declared;
     private readonly byte[] carry = new byte[4];
     private readonly long[] counts = new long[256];
     private int carried;
@@ -30,6 +35,9 @@ internal sealed class EncodingDetector
     public void Append(ReadOnlySpan<byte> bytes)
     {
         sample.Append(bytes);
+        told?.Append(bytes);
+        if (fetchedAs is not null)
+            Declared(bytes);
         if (validUtf8)
             validUtf8 = ContinueUtf8(bytes);
         if (afterEscape || bytes.IndexOfAnyExceptInRange((byte)0x20, (byte)0x7E) >= 0)
@@ -46,6 +54,8 @@ internal sealed class EncodingDetector
             return marked;
         var zeros = zerosEven + zerosOdd;
         var isBinary = controls > total / 20;
+        if ((told?.Finish() ?? declared?.Finish()) is { } named && !isBinary && (zeros == 0 || named is UnicodeEncoding))
+            return (named, 0);
         if (zeros > total / 5)
         {
             if (total % 2 == 0 && zerosEven == 0)
@@ -65,6 +75,14 @@ internal sealed class EncodingDetector
         var clues = new EncodingClues { Lines = sample.Lines(), Counts = counts, Declared = DeclaredEncoding.Find(sample.Beginning) };
         return zeros == 0 && controls == 0 && EncodingGuess.Decide(clues) is { } found ? (found, 0) : throw new ExtractionFailedException(
             "Its text can not be decoded: it is neither UTF-8 nor UTF-16, and in no other encoding that could be told for certain. Save it as UTF-8 and upload it again.");
+    }
+
+    /// <summary>The beginning says it, and is there from the first bytes on; what has no letters outside ASCII needs no name.</summary>
+    private void Declared(ReadOnlySpan<byte> bytes)
+    {
+        if (total == 0 && DeclaredEncoding.Find(bytes) is { } page)
+            declared = EncodingTrial.Of(TextEncodings.Strict(page));
+        declared?.Append(bytes);
     }
 
     private static ExtractionFailedException NotText() => new("It holds binary data, not text, so it can not be decoded.");

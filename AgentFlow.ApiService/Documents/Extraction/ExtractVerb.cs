@@ -5,7 +5,7 @@ using System.Xml;
 namespace AgentFlow.ApiService.Documents.Extraction;
 
 /// <summary>
-/// The service's executable as a parser: <c>AgentFlow.ApiService extract FORMAT FILE MAX_CHARACTERS MAX_UNPACKED_BYTES</c>. Reads one file,
+/// The service's executable as a parser: <c>AgentFlow.ApiService extract FORMAT FILE MAX_CHARACTERS MAX_UNPACKED_BYTES [CHARSET]</c> (the last for a page that was fetched). Reads one file,
 /// writes <see cref="ExtractionFrames"/> to its output and ends. Started with limits by <see cref="DocumentReader"/>; knows no settings,
 /// secrets, database or network.
 /// </summary>
@@ -13,7 +13,7 @@ internal static class ExtractVerb
 {
     public const string Name = "extract";
 
-    public static bool IsAskedFor(string[] args) => args.Length == 5 && string.Equals(args[0], Name, StringComparison.Ordinal);
+    public static bool IsAskedFor(string[] args) => args.Length is 5 or 6 && string.Equals(args[0], Name, StringComparison.Ordinal);
 
     public static int Run(string[] args)
     {
@@ -22,7 +22,7 @@ internal static class ExtractVerb
         {
             using var content = new FileStream(args[2], FileMode.Open, FileAccess.Read, FileShare.Read, 64 * 1024);
             var writer = new BlockWriter(window => ExtractionFrames.WriteWindow(output, window), int.Parse(args[3], CultureInfo.InvariantCulture));
-            Read(DocumentKinds.FormatOf(args[1]), content, writer, long.Parse(args[4], CultureInfo.InvariantCulture));
+            Read(DocumentKinds.FormatOf(args[1]), content, writer, long.Parse(args[4], CultureInfo.InvariantCulture), args.ElementAtOrDefault(5));
             ExtractionFrames.WriteEnd(output);
         }
         catch (ExtractionFailedException failure)
@@ -45,15 +45,15 @@ internal static class ExtractVerb
         return 0;
     }
 
-    private static void Read(DocumentFormat format, Stream content, BlockWriter writer, long maxUnpackedBytes)
+    private static void Read(DocumentFormat format, Stream content, BlockWriter writer, long maxUnpackedBytes, string? fetchedAs)
     {
         switch (format)
         {
             case DocumentFormat.Html:
-                HtmlReader.Read(content, writer);
+                HtmlReader.Read(content, writer, fetchedAs);
                 break;
             case DocumentFormat.Csv:
-                CsvReader.Read(content, writer);
+                CsvReader.Read(content, writer, fetchedAs);
                 break;
             case DocumentFormat.Json:
                 JsonReader.Read(content, writer);

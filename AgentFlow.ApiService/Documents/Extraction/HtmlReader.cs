@@ -22,9 +22,10 @@ internal static class HtmlReader
     /// <summary>Deeper nesting than any page needs would only serve to exhaust the stack.</summary>
     private const int MaxDepth = 400;
 
-    public static void Read(Stream content, BlockWriter writer)
+    /// <param name="fetchedAs">See <see cref="EncodingDetector"/>.</param>
+    public static void Read(Stream content, BlockWriter writer, string? fetchedAs = null)
     {
-        using var text = DecodedText.Open(content);
+        using var text = DecodedText.Open(content, fetchedAs: fetchedAs);
         using var document = new HtmlParser(new HtmlParserOptions { IsScripting = false, IsEmbedded = false }, BrowsingContext.New(Configuration.Default)).ParseDocument(text.ReadToEnd());
         if (document.Body is { } body)
         {

@@ -9,13 +9,14 @@ internal static class ParserProcess
 {
     /// <exception cref="ExtractionFailedException">The parser refused the file, crashed on it, or met a limit.</exception>
     public static async IAsyncEnumerable<TextWindow> ReadAsync(
-        DocumentFormat format, string file, DocumentOptions options, [EnumeratorCancellation] CancellationToken ct)
+        DocumentFormat format, string file, string? fetchedAs, DocumentOptions options, [EnumeratorCancellation] CancellationToken ct)
     {
         var limits = new ProcessLimits(options.ExtractionCpuSeconds, options.ExtractionMemoryMiB, options.ExtractionTimeout);
         string[] arguments =
         [
             typeof(ParserProcess).Assembly.Location, ExtractVerb.Name, DocumentKinds.NameOf(format), file,
             options.MaxTextCharacters.ToString(CultureInfo.InvariantCulture), options.MaxUnpackedBytes.ToString(CultureInfo.InvariantCulture),
+            .. fetchedAs is null ? Array.Empty<string>() : [fetchedAs],
         ];
         await using var parser = LimitedProcess.Start(DotNet(), arguments, ParserEnvironment(options), limits, ct);
         await using var windows = ExtractionFrames.ReadAsync(parser.Output, ct).GetAsyncEnumerator(ct);

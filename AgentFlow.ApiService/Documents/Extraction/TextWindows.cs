@@ -30,12 +30,13 @@ internal static class TextWindows
     /// <param name="read">Gives the original's bytes from the start; called twice, first to find the encoding.</param>
     /// <param name="size">Bytes of the original.</param>
     /// <param name="format">How the text is read.</param>
+    /// <param name="fetchedAs">See <see cref="EncodingDetector"/>.</param>
     /// <param name="ct">Ends the reading.</param>
     /// <exception cref="ExtractionFailedException">The bytes are not text.</exception>
     public static async IAsyncEnumerable<TextWindow> ReadAsync(
-        Func<IAsyncEnumerable<ReadOnlyMemory<byte>>> read, long size, TextFormat format, [EnumeratorCancellation] CancellationToken ct)
+        Func<IAsyncEnumerable<ReadOnlyMemory<byte>>> read, long size, TextFormat format, string? fetchedAs, [EnumeratorCancellation] CancellationToken ct)
     {
-        var detector = new EncodingDetector();
+        var detector = new EncodingDetector(fetchedAs);
         await foreach (var bytes in read().WithCancellation(ct))
             detector.Append(bytes.Span);
         var (encoding, skip) = detector.Finish();

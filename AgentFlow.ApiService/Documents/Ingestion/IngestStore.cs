@@ -21,6 +21,9 @@ internal sealed record IngestJob
 
     public required long Size { get; init; }
 
+    /// <summary>See <see cref="NewDocument.FetchedAs"/>.</summary>
+    public required string? FetchedAs { get; init; }
+
     /// <summary>UTF-16 units that earlier attempts have stored; their windows are not written again.</summary>
     public required int CursorOffset { get; init; }
 
@@ -51,7 +54,7 @@ internal sealed class IngestStore(Database database)
         update documents set status = case when status in ('received', 'extracting') then 'extracting' else status end, updated_at = now()
         where id = $1 and version = $2 and status not in ('ready', 'failed')
         returning format, name, original_id, size, cursor_offset, live_version is not distinct from version, live_version is distinct from version and live_version is not null,
-            staged_version is not distinct from version
+            staged_version is not distinct from version, fetched_as
         """;
 
     private const string Reset = """
@@ -201,6 +204,7 @@ internal sealed class IngestStore(Database database)
             IsPublished = reader.GetBoolean(5),
             IsReplacement = reader.GetBoolean(6),
             IsStaged = reader.GetBoolean(7),
+            FetchedAs = reader.NullableString(8),
         },
         ct);
 

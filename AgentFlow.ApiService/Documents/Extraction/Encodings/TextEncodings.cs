@@ -71,6 +71,15 @@ internal static class TextEncodings
         }
     }
 
+    /// <returns>The encoding of a name as servers give it, throwing on what it can't decode; null for names that are not known.</returns>
+    public static Encoding? OfLabel(string name) => name.ToUpperInvariant() switch
+    {
+        "UTF-8" or "UTF8" or "UNICODE-1-1-UTF-8" => new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true),
+        "UTF-16" or "UTF-16LE" or "UNICODE" or "UCS-2" => Strict(Utf16),
+        "UTF-16BE" => Strict(Utf16BigEndian),
+        _ => CodePageOf(name) is { } page ? Strict(page) : null,
+    };
+
     public static Encoding Strict(int codePage) => codePage switch
     {
         Utf16 => new UnicodeEncoding(bigEndian: false, byteOrderMark: false, throwOnInvalidBytes: true),
