@@ -83,8 +83,12 @@ internal sealed class DocumentStore(Database database, DurableQueue queue, Docum
 
     private const string SelectTask = "select task_id from documents where id = $1";
 
+    /// <summary>Where the passages are found already, nothing is left to be stopped: the outbox brings them to the index.</summary>
     private const string Cancel = """
-        update documents set status = 'failed', failure_reason = 'It was cancelled.', progress = 0, updated_at = now()
+        update documents set updated_at = now(),
+            status = case when live_version = version then 'ready' else 'failed' end,
+            failure_reason = case when live_version = version then null else 'It was cancelled.' end,
+            progress = case when live_version = version then 1 else 0 end
         where id = $1 and status not in ('ready', 'failed')
         """;
 

@@ -101,6 +101,27 @@ public sealed class ReplacementTests(QdrantFixture fixture) : IClassFixture<Qdra
     }
 
     [Fact]
+    public async Task A_first_version_that_is_found_already_is_ready_when_its_processing_is_stopped()
+    {
+        fixture.SkipWithoutServer();
+        await using var proxy = await QdrantProxy.StartAsync(fixture.Server, Ct);
+        await using var host = await ApiHost.StartAsync(new() { ["ConnectionStrings:qdrant_http"] = proxy.ConnectionString(TimeSpan.FromSeconds(30)) });
+        var client = new DocumentClient(host.Admin);
+        await client.IngestAsync("mill.md", "The mill grinds rye.");
+        proxy.Answer = context => Task.Delay(Timeout.Infinite, context.RequestAborted).ContinueWith(_ => { }, TaskScheduler.Default);
+        var id = (await client.UploadAsync("ferry.md", "The ferry leaves at noon.")).Id!.Value;
+        await Patience.UntilAsync(() => client.GetAsync(id), summary => summary.Status == DocumentStatus.Indexing, "the passages are found by their rows");
+
+        using var cancelled = await client.Http.PostAsync($"/api/documents/{id}/cancel", null, Ct);
+        Assert.Equal(HttpStatusCode.OK, cancelled.StatusCode);
+        var document = await client.GetAsync(id);
+        Assert.Equal((DocumentStatus.Ready, null, 1d), (document.Status, document.FailureReason, document.Progress));
+        proxy.Answer = null;
+        await SettledAsync(host);
+        Assert.Equal(id, (await FindAsync(client, "ferry noon")).Items[0].DocumentId);
+    }
+
+    [Fact]
     public async Task A_staged_version_goes_on_after_a_restart_and_gives_way_to_a_newer_one()
     {
         await using var host = await ApiHost.StartAsync([]);
