@@ -44,6 +44,10 @@ public static class StructureChunker
             var (start, end) = Trim(text, block.Start, block.End);
             if (start == end)
                 return;
+
+            // A passage says on which page it is, so it ends with its page.
+            if (_start >= 0 && block.Page != _page)
+                Close();
             if (block.Kind == BlockKind.Heading)
             {
                 if (!_holdsOnlyHeadings || IsFull(end))

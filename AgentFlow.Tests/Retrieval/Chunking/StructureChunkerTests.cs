@@ -59,6 +59,14 @@ public sealed class StructureChunkerTests
         Assert.Equal([1, 2], chunks.Select(chunk => chunk.Page!.Value));
     }
 
+    [Fact]
+    public void A_passage_ends_with_its_page()
+    {
+        const string Text = "Shoals lie north.\n\fThe depth is nine fathoms.\n\fThe lamp burns oil.";
+        var chunks = StructureChunker.Chunk(Text, TextFormat.Plain, new ChunkingOptions());
+        Assert.Equal([(1, "Shoals lie north."), (2, "The depth is nine fathoms."), (3, "The lamp burns oil.")], chunks.Select(chunk => (chunk.Page!.Value, Text[chunk.Start..chunk.End])));
+    }
+
     [Theory]
     [InlineData(TextFormat.Plain)]
     [InlineData(TextFormat.Markdown)]
