@@ -74,9 +74,13 @@ internal sealed class BackgroundTurns(RunStarter starter, Answers answers)
             var answer = await answers.WaitAsync(request, ticket, answers.Begin(), OnDisconnect.Cancel, ct);
             return new AnsweredQuestion(turn.Message, answer.RunId, answer.ConversationId, answer.Answer);
         }
-        catch (ProblemException problem) when (problem.Status is not (StatusCodes.Status503ServiceUnavailable or StatusCodes.Status429TooManyRequests))
+        catch (ProblemException problem) when (IsFinal(problem, turn))
         {
             return new AnsweredQuestion(turn.Message, Error: problem.Message);
         }
     }
+
+    /// <summary>What another attempt does not change. A model that the task names and nobody offers is a mistake in the task; otherwise one may come.</summary>
+    private static bool IsFinal(ProblemException problem, WaitingRun turn) =>
+        problem.Status is not (StatusCodes.Status503ServiceUnavailable or StatusCodes.Status429TooManyRequests) || (problem.Code == "model_not_configured" && turn.Model is not null);
 }

@@ -56,7 +56,7 @@ internal static class TaskKinds
                 break;
             case MemoryImport:
                 var import = Read<PlainMemories>(input);
-                if (import.Items.Count is 0 or > MaxImported || import.Items.Any(item => string.IsNullOrWhiteSpace(item.Text)))
+                if (import.Items.Count is 0 or > MaxImported || import.Items.Any(item => string.IsNullOrWhiteSpace(item?.Text)))
                     throw Invalid("items", $"items holds 1 to {MaxImported:N0} memories with a text each.");
                 break;
             case Erase:
@@ -97,8 +97,18 @@ internal static class TaskKinds
         }
         catch (JsonException error)
         {
-            throw Invalid($"input{error.Path?.TrimStart('$')}", "The input is not what this kind of task takes.");
+            var place = $"input{error.Path?.TrimStart('$')}";
+            throw Invalid(place, $"{place} {Wrong(error.Message)}.");
         }
+    }
+
+    /// <param name="message">Such as <c>JSON deserialization for type 'X' was missing required properties including: 'message'.</c></param>
+    private static string Wrong(string message)
+    {
+        if (message.Contains("could not be mapped", StringComparison.Ordinal))
+            return "is not a member that this kind of task knows";
+        var start = message.Contains("missing required", StringComparison.Ordinal) ? message.IndexOf("including:", StringComparison.Ordinal) : -1;
+        return start < 0 ? "is not what this kind of task takes" : $"lacks what it needs: {string.Join(", ", message[start..].Split('\'').Where((_, part) => part % 2 == 1))}";
     }
 
     private static void CheckText(string text, string field)

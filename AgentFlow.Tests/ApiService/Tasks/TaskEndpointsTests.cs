@@ -82,6 +82,7 @@ public sealed class TaskEndpointsTests(ApiHost host) : IClassFixture<ApiHost>
     [InlineData("""{"kind": "erase", "input": {"what": ["everything"]}}""")]
     [InlineData("""{"kind": "reembed", "input": {"model": "x"}}""")]
     [InlineData("""{"kind": "reembed"}""")]
+    [InlineData("""{"kind": "memory-import", "input": {"items": [null]}}""")]
     public async Task Wrong_tasks_are_refused(string body)
     {
         var user = await host.RegisterAsync();
@@ -90,6 +91,27 @@ public sealed class TaskEndpointsTests(ApiHost host) : IClassFixture<ApiHost>
 
         Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
         Assert.Empty((await ListAsync(user)).Items);
+    }
+
+    [Theory]
+    [InlineData("""{"kind": "run", "input": {}}""", "input", "input lacks what it needs: message.")]
+    [InlineData("""{"kind": "run", "input": {"message": "x", "bogus": 1}}""", "input.bogus", "input.bogus is not a member that this kind of task knows.")]
+    [InlineData("""{"kind": "run", "input": {"message": 5}}""", "input.message", "input.message is not what this kind of task takes.")]
+    public async Task A_refusal_names_what_is_wrong_with_the_input(string body, string place, string reason)
+    {
+        using var response = await host.Admin.Client.PostAsync("/api/tasks", new StringContent(body, Encoding.UTF8, "application/json"), Ct);
+
+        var problem = JsonElement.Parse(await response.Content.ReadAsStringAsync(Ct));
+        Assert.Equal((HttpStatusCode.BadRequest, reason), (response.StatusCode, problem.GetProperty("errors").GetProperty(place)[0].GetString()));
+    }
+
+    [Fact]
+    public async Task A_model_that_nobody_offers_is_said_at_once()
+    {
+        var user = await host.RegisterAsync();
+        var task = await EndAsync(user, (await CreateAsync(user, "run", new { message = "Who is there?", model = "no-such-model" })).Id);
+        Assert.Equal(
+            (BackgroundTaskStatus.Failed, 1, "No configured provider offers the model 'no-such-model'."), (task.Status, task.Attempts, task.Error));
     }
 
     [Fact]
