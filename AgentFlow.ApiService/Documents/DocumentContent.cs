@@ -9,7 +9,7 @@ namespace AgentFlow.ApiService.Documents;
 
 /// <summary>
 /// The original as a download. Never shown by a browser as a page of ours: an attachment, without sniffing, in a sandbox. Streams; takes
-/// one range (RFC 9110 section 14) and If-None-Match.
+/// one range (RFC 9110 section 14), If-None-Match and If-Match.
 /// </summary>
 internal static class DocumentContent
 {
@@ -33,6 +33,12 @@ internal static class DocumentContent
         var etag = new EntityTagHeaderValue($"\"{Convert.ToHexStringLower(found.Hash)}\"");
         WriteHeaders(context.Response, found, etag);
         var request = context.Request.GetTypedHeaders();
+        if (request.IfMatch.Count > 0 && !request.IfMatch.Any(tag => tag.Equals(EntityTagHeaderValue.Any) || tag.Compare(etag, useStrongComparison: true)))
+        {
+            await Problem.WriteAsync(context, StatusCodes.Status412PreconditionFailed, "content_changed", "The document has another content than the one that is asked for.");
+            return;
+        }
+
         if (request.IfNoneMatch.Any(tag => tag.Equals(EntityTagHeaderValue.Any) || tag.Compare(etag, useStrongComparison: false)))
         {
             context.Response.StatusCode = StatusCodes.Status304NotModified;

@@ -32,7 +32,7 @@ internal static class DocumentEndpoints
         group.MapPost("/url", IngestUrlAsync).LimitAs(LimitKind.Upload).WithIdempotency().WithName("IngestUrl").WithSummary("Fetches one public page and keeps it as a document")
             .ProducesProblem(400).ProducesProblem(403).ProducesProblem(415).ProducesProblem(422);
         group.MapPost("/{id}/retry", RetryAsync).WithIdempotency().WithName("RetryDocument").WithSummary("Processes a document again");
-        group.MapGet("/{id}/content", DocumentContent.GetAsync).WithName("GetDocumentContent").WithSummary("The original's bytes, as a download; takes Range and If-None-Match");
+        group.MapGet("/{id}/content", DocumentContent.GetAsync).WithName("GetDocumentContent").WithSummary("The original's bytes, as a download; takes Range, If-None-Match and If-Match");
         group.MapGet("/{id}/text", GetTextAsync).WithName("GetDocumentText").WithSummary("A range of the stored text, which all offsets count in");
         group.MapGet("/{id}/chunks", GetChunksAsync).WithName("GetDocumentChunks").WithSummary("The passages of a document in their order");
         group.MapPost("/search", SearchAsync).WithName("SearchDocuments").WithSummary("Finds passages by meaning and by words")

@@ -103,6 +103,21 @@ public sealed class DocumentEndpointsTests(ApiHost host) : IClassFixture<ApiHost
         Assert.Equal((whole.Headers.ETag, 0), (unchanged.Headers.ETag, (await unchanged.Content.ReadAsByteArrayAsync(Ct)).Length));
     }
 
+    [Fact]
+    public async Task Content_is_given_only_as_it_is_asked_for()
+    {
+        var client = await NewClientAsync();
+        var id = (await client.UploadAsync("ten.txt", "abcdefghij")).Id!.Value;
+        using var whole = await client.Http.GetAsync($"/api/documents/{id}/content", Ct);
+        foreach (var (tag, status) in new[] { ($"\"another\", {whole.Headers.ETag!.Tag}", HttpStatusCode.OK), ("*", HttpStatusCode.OK), ("\"another\"", HttpStatusCode.PreconditionFailed) })
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, $"/api/documents/{id}/content");
+            request.Headers.TryAddWithoutValidation("If-Match", tag);
+            using var answer = await client.Http.SendAsync(request, Ct);
+            Assert.Equal(status, answer.StatusCode);
+        }
+    }
+
     [Theory]
     [InlineData("Range", "bytes=-4", null, HttpStatusCode.PartialContent, "ghij", "bytes 6-9/10")]
     [InlineData("Range", "bytes=7-", null, HttpStatusCode.PartialContent, "hij", "bytes 7-9/10")]
