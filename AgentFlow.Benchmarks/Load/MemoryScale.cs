@@ -55,7 +55,7 @@ internal static class MemoryScale
         using var warm = await ClientAsync(keys, address, owners[0], ct);
         await TimesAsync(warm, onlyFirst ? 300 : WarmSearches, ct);
         var growth = await GrowthAsync(warm, () => FillAsync(connection, owners[2..], ct), onlyFirst, most, ct);
-        var first = await MeasureFirstAsync(keys, address, owners[2..], ct);
+        var first = await MeasureFirstAsync(postgres, keys, address, owners[2..], ct);
         await app.StopAsync(CancellationToken.None);
         return growth < 1.5 && first <= 60 ? 0 : 1;
     }
@@ -81,14 +81,16 @@ internal static class MemoryScale
     }
 
     /// <returns>The median in milliseconds.</returns>
-    private static async Task<double> MeasureFirstAsync(ApiKeyStore keys, Uri address, Guid[] unknown, CancellationToken ct)
+    private static async Task<double> MeasureFirstAsync(PrivatePostgres postgres, ApiKeyStore keys, Uri address, Guid[] unknown, CancellationToken ct)
     {
         await FirstSearchesAsync(keys, address, unknown[..Math.Min(WarmOwners, unknown.Length - ColdOwners)], ct);
-        var (processor, paused, allocated) = (Environment.CpuUsage.TotalTime, GC.GetTotalPauseDuration(), GC.GetTotalAllocatedBytes());
+        var (processor, paused, allocated, server) = (Environment.CpuUsage.TotalTime, GC.GetTotalPauseDuration(), GC.GetTotalAllocatedBytes(), postgres.CpuTime());
+        var (young, old) = (GC.CollectionCount(0), GC.CollectionCount(2));
         var cold = await FirstSearchesAsync(keys, address, unknown[^ColdOwners..], ct);
         Console.WriteLine(
             $"first search of an owner with {OfOwner} memories that is not in the cache: median {Median(cold):0} ms, slowest {cold[^1]:0} ms (goal 60 ms); each "
             + $"{(Environment.CpuUsage.TotalTime - processor).TotalMilliseconds / ColdOwners:0} ms of processor in this process, "
+            + $"{(postgres.CpuTime() - server).TotalMilliseconds / ColdOwners:0} ms in Postgres, {GC.CollectionCount(0) - young} collections ({GC.CollectionCount(2) - old} of all), "
             + $"{(GC.GetTotalPauseDuration() - paused).TotalMilliseconds / ColdOwners:0} ms paused for collections, {(GC.GetTotalAllocatedBytes() - allocated) / ColdOwners >> 20} MB allocated");
         return Median(cold);
     }

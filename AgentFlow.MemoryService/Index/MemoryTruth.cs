@@ -52,6 +52,9 @@ internal sealed class MemoryTruth(Database database, EmbeddingSpace space) : IIn
 
     private const int VectorOrdinal = MemoryRow.ColumnCount + 1;
 
+    /// <summary>Both tables by their owner, so that neither is looked up row by row (<see cref="DbBatch.InBulk"/>).</summary>
+    internal const string LoadSql = $"select {PointColumns} {From} and e.owner_id = $2 where m.owner_id = $2 and m.status = 0";
+
     /// <summary>Transactions below this one are in the index that was loaded; null when the owner was not loaded by this process.</summary>
     internal ulong? ReadUpTo(Guid ownerId) => _readUpTo.TryGetValue(ownerId, out var xid) ? xid : null;
 
@@ -107,9 +110,9 @@ internal sealed class MemoryTruth(Database database, EmbeddingSpace space) : IIn
     {
         try
         {
-            var batch = database.ForOwner(ownerId).CreateBatch()
+            var batch = database.ForOwner(ownerId).CreateBatch().InBulk()
                 .Add("select pg_snapshot_xmin(pg_current_snapshot())::text", [])
-                .Add($"select {PointColumns} {From} where m.owner_id = $2 and m.status = 0", [space.Model, ownerId]);
+                .Add(LoadSql, [space.Model, ownerId]);
             var horizon = await batch.ReadAsync(
                 async (reader, token) =>
                 {

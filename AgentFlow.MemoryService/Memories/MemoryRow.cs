@@ -21,7 +21,8 @@ internal sealed record MemoryRow
     /// <summary>In the order that <see cref="Read"/> expects; the alias <c>m</c> is the table.</summary>
     internal const string Columns =
         """
-        m.id, m.seq, m.user_id, m.agent_id, m.session_id, m.app_id, m.kind, m.text, m.metadata::text, m.categories, m.trust, m.source, m.role,
+        m.id, m.seq, m.user_id, m.agent_id, m.session_id, m.app_id, m.kind, m.text,
+        nullif(m.metadata, '{}')::text, nullif(m.categories, '{}'), m.trust, m.source, m.role,
         m.actor, m.immutable, m.status, m.version, m.created_at, m.updated_at, m.observed_at, m.expires_at, m.valid_from, m.valid_to, m.superseded_by
         """;
 
@@ -80,8 +81,8 @@ internal sealed record MemoryRow
         },
         Kind = (MemoryKind)reader.GetInt16(6),
         Text = reader.GetString(7),
-        Metadata = reader.GetString(8),
-        Categories = reader.GetFieldValue<string[]>(9),
+        Metadata = reader.NullableString(8) ?? "{}",
+        Categories = reader.IsDBNull(9) ? [] : reader.GetFieldValue<string[]>(9),
         Trust = (MemoryTrust)reader.GetInt16(10),
         Source = reader.NullableString(11),
         Role = reader.NullableString(12),
