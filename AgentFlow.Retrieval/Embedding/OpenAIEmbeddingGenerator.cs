@@ -42,6 +42,9 @@ public sealed class OpenAIEmbeddingGenerator(HttpClient http, EmbeddingServer se
             {
                 Content = JsonContent.Create(new Question(settings.Model, [.. texts.Select(Cut)], settings.AskedDimensions)),
             };
+
+            // With its length: some servers and gateways take no chunked body.
+            await request.Content.LoadIntoBufferAsync(limit.Token);
             if (!string.IsNullOrEmpty(settings.ApiKey))
                 request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", settings.ApiKey);
             using var response = await http.SendAsync(request, limit.Token);

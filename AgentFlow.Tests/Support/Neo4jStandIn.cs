@@ -53,9 +53,9 @@ internal sealed class Neo4jStandIn : IAsyncDisposable
 
     private async Task AnswerAsync(HttpContext context)
     {
-        if (IsDown)
+        if (IsDown || context.Request.ContentLength is null)
         {
-            context.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
+            context.Response.StatusCode = IsDown ? StatusCodes.Status503ServiceUnavailable : StatusCodes.Status411LengthRequired;
             return;
         }
 

@@ -114,6 +114,7 @@ internal sealed class ScriptedProvider : IAsyncDisposable
     private Task AnswerAsync(HttpContext context) => (context.Request.Method, context.Request.Path.Value) switch
     {
         ("POST", "/v1/chat/completions") => ChatAsync(context),
+        ("POST", "/v1/embeddings") when context.Request.ContentLength is null => LengthRequiredAsync(context),
         ("POST", "/v1/embeddings") => EmbeddingsAsync(context),
         ("GET", "/v1/models") => WriteJsonAsync(
             context,
@@ -125,6 +126,13 @@ internal sealed class ScriptedProvider : IAsyncDisposable
     {
         context.Response.StatusCode = 404;
         return WriteJsonAsync(context, """{"error":{"message":"no such route","type":"invalid_request_error","param":null,"code":null}}""");
+    }
+
+    /// <summary>As small servers and some gateways do.</summary>
+    private static Task LengthRequiredAsync(HttpContext context)
+    {
+        context.Response.StatusCode = 411;
+        return WriteJsonAsync(context, """{"error":{"message":"A body needs its length.","type":"invalid_request_error","param":null,"code":null}}""");
     }
 
     private async Task ChatAsync(HttpContext context)

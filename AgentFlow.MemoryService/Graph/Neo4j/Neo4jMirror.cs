@@ -96,6 +96,9 @@ internal sealed class Neo4jMirror(IHttpClientFactory clients, Neo4jOptions optio
     private async Task RunAsync(string statement, object parameters, CancellationToken ct)
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, options.Query) { Content = JsonContent.Create(new { statement, parameters }) };
+
+        // With its length: some gateways take no chunked body.
+        await request.Content.LoadIntoBufferAsync(ct);
         request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue("application/json"));
         if (options.Password is { } password)
             request.Headers.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"{options.User}:{password}")));

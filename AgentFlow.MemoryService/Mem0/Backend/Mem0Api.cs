@@ -28,6 +28,9 @@ internal sealed class Mem0Api(IHttpClientFactory clients, Mem0BackendOptions opt
             request.Content = JsonContent.Create(body, options: Mem0Shapes.Options);
         try
         {
+            // With its length: some gateways take no chunked body.
+            if (request.Content is not null)
+                await request.Content.LoadIntoBufferAsync(ct);
             using var response = await clients.CreateClient(ClientName).SendAsync(request, ct);
             if (response.StatusCode == HttpStatusCode.NotFound)
                 return null;
