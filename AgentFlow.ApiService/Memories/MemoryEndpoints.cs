@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using AgentFlow.ApiService.Identity;
 using AgentFlow.ApiService.Limits;
+using AgentFlow.ApiService.Tasks;
 using AgentFlow.Contracts;
 using AgentFlow.Contracts.Memories;
 using AgentFlow.ServiceDefaults.Health;
@@ -99,8 +100,11 @@ internal static class MemoryEndpoints
     private static Task ImportAsync(Caller caller, MemoryForwarder memory, HttpContext context) =>
         memory.PassAsync(context, caller.Owner, $"/api/import?userId={caller.Owner}");
 
-    private static Task EraseAsync(Caller caller, MemoryForwarder memory, HttpContext context) =>
-        memory.SendAsync(context, caller.Owner, HttpMethod.Post, "/api/subjects/erase", new JsonObject { ["userId"] = caller.Owner.ToString() });
+    private static async Task EraseAsync(Caller caller, MemoryForwarder memory, TaskFiles files, HttpContext context)
+    {
+        await files.ForgetMemoriesAsync(caller.Owner.Value, context.RequestAborted);
+        await memory.SendAsync(context, caller.Owner, HttpMethod.Post, "/api/subjects/erase", new JsonObject { ["userId"] = caller.Owner.ToString() });
+    }
 
     private static string OwnQuery(Caller caller, HttpContext context)
     {

@@ -125,7 +125,7 @@ internal sealed class MemoryImportTask(MemoryBulk memories) : ITaskHandler
 }
 
 /// <summary>Deletes all documents or memories of the account. Repeated, it finds nothing left.</summary>
-internal sealed class EraseTask(DocumentStore documents, MemoryBulk memories) : ITaskHandler
+internal sealed class EraseTask(DocumentStore documents, MemoryBulk memories, TaskFiles files) : ITaskHandler
 {
     private const int PageSize = 100;
 
@@ -151,7 +151,11 @@ internal sealed class EraseTask(DocumentStore documents, MemoryBulk memories) : 
         }
 
         if (what.Contains(EraseRequest.Memories))
+        {
             await memories.DeleteAllAsync(context.OwnerId, ct);
+            await files.ForgetMemoriesAsync(context.OwnerId, ct);
+        }
+
         return JsonSerializer.SerializeToElement(new { what, documents = erased }, ContractJson.Options);
     }
 }

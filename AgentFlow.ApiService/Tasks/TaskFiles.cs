@@ -22,6 +22,8 @@ internal sealed class TaskFiles(Database database)
         select id, fence, $3, owner_id, $4 from tasks where id = $1 and fence = $2 and owner_id = $5 and status = 'running'
         """;
 
+    private const string EndedSql = "delete from tasks where owner_id = $1 and kind = any($2) and ended_at is not null";
+
     private const string SizeSql =
         """
         select sum(octet_length(f.bytes))::bigint from tasks t join task_files f on f.task_id = t.id and f.fence = t.fence
@@ -57,6 +59,10 @@ internal sealed class TaskFiles(Database database)
 
         return size;
     }
+
+    /// <summary>What was exported or imported holds memories in its own words; where they are erased, it goes, too.</summary>
+    public Task<int> ForgetMemoriesAsync(Guid ownerId, CancellationToken ct) =>
+        database.ForOwner(ownerId).ExecuteAsync(EndedSql, [ownerId, (string[])[TaskKinds.MemoryExport, TaskKinds.MemoryImport]], ct);
 
     /// <returns>Bytes; null when the task is not the owner's, has not ended well, or made no file.</returns>
     public Task<long?> SizeAsync(Guid ownerId, Guid taskId, CancellationToken ct) => database.ForOwner(ownerId).QuerySingleAsync(

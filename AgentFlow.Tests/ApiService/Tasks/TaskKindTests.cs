@@ -52,6 +52,8 @@ public sealed class TaskKindTests(TaskKindTests.Services services) : IClassFixtu
         var erase = await EndAsync(second, (await CreateAsync(second, "erase", new { what = new[] { "memories" } })).Id);
         Assert.Equal(BackgroundTaskStatus.Succeeded, erase.Status);
         Assert.Empty(await TextsAsync(second));
+        using var imported = await second.Client.GetAsync($"/api/tasks/{import.Id}", Ct);
+        Assert.Equal(HttpStatusCode.NotFound, imported.StatusCode);
         Assert.Equal(2, (await TextsAsync(first)).Count);
     }
 
@@ -104,6 +106,13 @@ public sealed class TaskKindTests(TaskKindTests.Services services) : IClassFixtu
         var plain = await EndAsync(user, (await CreateAsync(user, "reembed", new { })).Id);
         using var none = await user.Client.GetAsync($"/api/tasks/{plain.Id}/file", Ct);
         Assert.Equal(HttpStatusCode.NotFound, none.StatusCode);
+
+        // It holds memories, and goes when they are erased.
+        (await user.Client.PostAsync("/api/memories/erase", null, Ct)).EnsureSuccessStatusCode();
+        using var erased = await user.Client.GetAsync(path, Ct);
+        Assert.Equal(HttpStatusCode.NotFound, erased.StatusCode);
+        Assert.Equal(0, await host.Services.GetRequiredService<Database>().AsWorker().QuerySingleAsync(
+            "select count(*)::int from task_files where task_id = $1", [export.Id.Value], reader => reader.GetInt32(0), Ct));
     }
 
     [Fact]
