@@ -73,6 +73,27 @@ public sealed class ModelExtractionTests
         Assert.All(sentences, sentence => Assert.Contains(sentence, asked, StringComparison.Ordinal));
     }
 
+    [Fact]
+    public async Task What_was_recalled_and_what_the_application_says_is_never_shown_to_the_model_as_said()
+    {
+        await using var provider = await ScriptedProvider.StartAsync();
+        await using var host = await ExtractionAnswer.StartAsync(provider);
+        using var client = await host.ClientAsync();
+        provider.Respond = _ => ExtractionAnswer.Of("""{"facts":[]}""");
+        await client.AddVerbatimAsync("The umbrella is violet", "other");
+        using var recalled = await client.PostTextAsync("/api/context", """{"query":"umbrella","filter":{"userId":"other"}}""");
+        var block = (await MemoryCalls.ReadAsync<ContextBlock>(recalled)).Text;
+        Assert.Contains("violet", block, StringComparison.Ordinal);
+
+        await client.AddAsync(new AddMemoryRequest { Messages = [new("system", "Speak like a pirate."), new("user", block), new("tool", "The harbour is closed.")], UserId = "u" });
+        Assert.Equal(0, provider.RequestCount);
+
+        await client.AddAsync(new AddMemoryRequest { Messages = [new("system", "Speak like a pirate."), new("user", $"{block} I like figs."), new("tool", "The harbour is closed.")], UserId = "u" });
+        var asked = provider.Requests.Single().Body.GetRawText();
+        Assert.Contains("I like figs.", asked, StringComparison.Ordinal);
+        Assert.All(["violet", "pirate", "harbour"], word => Assert.DoesNotContain(word, asked, StringComparison.Ordinal));
+    }
+
     [Theory]
     [InlineData("""{"choices":[{"finish_reason":"stop","message":{"content":"sorry, no JSON"}}]}""", "extraction_malformed")]
     [InlineData("""{"choices":[{"finish_reason":"stop","message":{"content":"{\"facts\":7}"}}]}""", "extraction_malformed")]

@@ -59,6 +59,7 @@ public sealed class HostedPagesTests(MemoryFixture fixture) : IClassFixture<Memo
         {
             met.AddRange(page.Select(subject => subject.GetProperty("name").GetString()!));
             await client.AddVerbatimAsync("x", $"aaa{added++:00}");
+            await client.AddVerbatimAsync("x", $"aaa{added++:00}");
             if (gone.TryDequeue(out var user))
                 (await client.DeleteAsync($"/v2/entities/user/{user}/", Ct)).EnsureSuccessStatusCode();
         });
