@@ -21,14 +21,25 @@ internal sealed class QdrantSearch(QdrantClient client, string collection, Guid 
     /// <summary>Of 100,000 points the best 50 by whole vectors are among the best 200 by bytes, but for one in a thousand.</summary>
     private const double Oversampling = 4;
 
+    /// <summary>While a large document is taken away, a search may meet its passages in the moment of their deletion more than once.</summary>
+    private const int MostAgain = 8;
+
     private readonly Dictionary<Guid, Found> _found = new(query.Limit * 2);
     private readonly ReadOnlyMemory<float>? _vector = query.Vector is { Length: > 0 } ? query.Vector : null;
+    private bool _lostSome;
     private readonly IReadOnlyList<uint> _terms = query.Text is null ? [] : Analyzer.Query(query.Text);
 
     public async Task<IReadOnlyList<IndexHit>> RunAsync(CancellationToken ct)
     {
         var ways = Ways().ToList();
         var best = await QueryAsync(ways.Select(way => new Question(way, query.Limit, Reading.Stamp)), ct);
+        for (var again = 0; _lostSome && again < MostAgain; again++)
+        {
+            _found.Clear();
+            _lostSome = false;
+            best = await QueryAsync(ways.Select(way => new Question(way, query.Limit, Reading.Stamp)), ct);
+        }
+
         await QueryAsync(Second([.. ways.Where((_, i) => best[i].Count == query.Limit)]), ct);
         var windows = query.WithNeighbours ? Windows(best) : [];
         if (windows.Count > 0)
@@ -105,9 +116,13 @@ internal sealed class QdrantSearch(QdrantClient client, string collection, Guid 
         }
         else if (question.Reading == Reading.Stamp)
         {
-            // Deleted since it was found: a tombstone has no vectors.
+            // Deleted since it was found: a tombstone has no vectors. It took the place of another, so the best are asked for again.
             if (hit.Stamp is not { } stamp)
+            {
+                _lostSome = true;
                 return id;
+            }
+
             if (found is null)
                 _found[id] = found = new Found(id, stamp.Version, stamp.IsTurn);
 
