@@ -121,7 +121,7 @@ internal static class JsonEntries
         private bool TryMember(ref Utf8JsonReader reader, out JsonEntry? entry)
         {
             entry = null;
-            var name = reader.GetString()!;
+            var name = NameOf(ref reader);
             if (!reader.Read())
                 return false;
             if (reader.TokenType != JsonTokenType.StartArray)
@@ -135,6 +135,18 @@ internal static class JsonEntries
             (_name, _place) = (name, Place.List);
             entry = new JsonEntry(name, JsonValueKind.Array, null);
             return true;
+        }
+
+        private static string NameOf(ref Utf8JsonReader reader)
+        {
+            try
+            {
+                return reader.GetString()!;
+            }
+            catch (InvalidOperationException noText)
+            {
+                throw new JsonException("A member's name is not valid text.", noText);
+            }
         }
 
         private bool TryValue(ref Utf8JsonReader reader, JsonValueKind kind, out JsonEntry? entry)

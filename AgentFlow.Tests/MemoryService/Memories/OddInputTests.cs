@@ -82,6 +82,7 @@ public sealed class OddInputTests(MemoryFixture fixture) : IClassFixture<MemoryF
     [InlineData("""[{"memory":"ok","user_id":"u","metadata":{"n":1e999999}}]""", "invalid_request")]
     [InlineData("7", "invalid_json")]
     [InlineData("", "invalid_json")]
+    [InlineData("""{"f\ud800rmat":"agentflow-memories-1","memories":[]}""", "invalid_json")]
     public async Task An_import_with_one_wrong_entry_stores_none_of_them(string body, string code)
     {
         using var client = await fixture.Host.ClientAsync();
@@ -102,6 +103,15 @@ public sealed class OddInputTests(MemoryFixture fixture) : IClassFixture<MemoryF
         Assert.Equal((413, "too_large"), ((int)response.StatusCode, problem.GetProperty("code").GetString()));
         Assert.Contains("16 MB", problem.GetProperty("detail").GetString(), StringComparison.Ordinal);
         Assert.Empty((await client.ListAsync()).Items);
+    }
+
+    [Fact]
+    public async Task An_import_with_a_name_that_is_not_utf8_is_refused()
+    {
+        using var client = await fixture.Host.ClientAsync();
+        using var body = new ByteArrayContent([.. """{"f"""u8, 0xAF, .. "\":1,\"memories\":[]}"u8]);
+        body.Headers.ContentType = new("application/json");
+        Assert.Equal((400, "invalid_json"), await client.PostAsync("/api/import", body, Ct).RefusalAsync());
     }
 
     [Fact]
