@@ -16,7 +16,7 @@ internal static class BadRequests
         return error.StatusCode switch
         {
             StatusCodes.Status413PayloadTooLarge => Problem.WriteAsync(context, error.StatusCode, "too_large", "The body is larger than this route takes."),
-            StatusCodes.Status415UnsupportedMediaType => Problem.WriteAsync(context, error.StatusCode, "unsupported_media_type", "Send application/json in UTF-8."),
+            StatusCodes.Status415UnsupportedMediaType => Problem.WriteAsync(context, error.StatusCode, "unsupported_media_type", ProblemEdge.BodyTypes),
             StatusCodes.Status408RequestTimeout => Problem.WriteAsync(context, error.StatusCode, "request_timeout", "The body came too slowly."),
 
             // Raw: 'Failed to bind parameter "int limit" from "abc".' and 'Required parameter "..." was not provided from body.'

@@ -91,6 +91,9 @@ internal sealed partial class ProblemEdge(RequestDelegate next, ILogger<ProblemE
         || postgres.IsTransient
         || postgres.SqlState is PostgresErrorCodes.QueryCanceled or PostgresErrorCodes.AdminShutdown or PostgresErrorCodes.CrashShutdown or PostgresErrorCodes.CannotConnectNow;
 
+    /// <summary>What a body of another type is answered with.</summary>
+    internal const string BodyTypes = "Send application/json in UTF-8; where files are taken, multipart/form-data.";
+
     private static Task WriteBareStatusAsync(HttpContext context)
     {
         var (code, detail) = context.Response.StatusCode switch
@@ -100,7 +103,7 @@ internal sealed partial class ProblemEdge(RequestDelegate next, ILogger<ProblemE
             StatusCodes.Status404NotFound => ("not_found", "There is nothing here."),
             StatusCodes.Status405MethodNotAllowed => ("method_not_allowed", "This address does not take that method; see the Allow header."),
             StatusCodes.Status413PayloadTooLarge => ("too_large", "The body is larger than this route takes."),
-            StatusCodes.Status415UnsupportedMediaType => ("unsupported_media_type", "Send application/json in UTF-8."),
+            StatusCodes.Status415UnsupportedMediaType => ("unsupported_media_type", BodyTypes),
             var status => ($"http_{status}", "The request was refused."),
         };
         return Problem.WriteAsync(context, context.Response.StatusCode, code, detail);

@@ -205,6 +205,7 @@ public sealed class DocumentEndpointsTests(ApiHost host) : IClassFixture<ApiHost
 
         Assert.Equal(
             (HttpStatusCode.UnsupportedMediaType, HttpStatusCode.BadRequest, HttpStatusCode.BadRequest), (json.StatusCode, nothing.StatusCode, cut.StatusCode));
+        Assert.Contains("multipart/form-data", await json.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
         Assert.Empty((await ListAsync(client)).Items);
     }
 
