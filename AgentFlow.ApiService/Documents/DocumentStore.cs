@@ -186,10 +186,10 @@ internal sealed class DocumentStore(Database database, DurableQueue queue, Docum
     }
 
     /// <summary>Starts the ingestion anew; the version that is searchable stays so until the new one is ready. Null: no such document.</summary>
-    public async Task<TaskId?> RetryAsync(OwnerId owner, DocumentId id, CancellationToken ct)
+    public async Task<TaskId?> RetryAsync(OwnerId owner, DocumentId id, CancellationToken ct, short priority = 0)
     {
         await using var session = await database.ForOwner(owner.Value).BeginAsync(ct);
-        var task = await RenewAsync(session, owner, id, ct);
+        var task = await RenewAsync(session, owner, id, ct, priority);
         await session.CommitAsync(ct);
         return task;
     }
@@ -323,13 +323,13 @@ internal sealed class DocumentStore(Database database, DurableQueue queue, Docum
         return new UploadedDocument { Id = same.Id, Name = same.Name, Status = status, TaskId = task, Duplicate = true };
     }
 
-    private async Task<TaskId?> RenewAsync(DbSession session, OwnerId owner, DocumentId id, CancellationToken ct)
+    private async Task<TaskId?> RenewAsync(DbSession session, OwnerId owner, DocumentId id, CancellationToken ct, short priority = 0)
     {
         var taskId = Guid.CreateVersion7();
         var versions = await session.QueryAsync(Renew, [id.Value, taskId], reader => reader.GetInt32(0), ct);
         if (versions.Count == 0)
             return null;
-        await queue.EnqueueAsync(session, IngestInput.Task(owner, id, versions[0]) with { Id = taskId }, ct);
+        await queue.EnqueueAsync(session, IngestInput.Task(owner, id, versions[0]) with { Id = taskId, Priority = priority }, ct);
         return new TaskId(taskId);
     }
 }

@@ -32,6 +32,7 @@ internal static class Examples
         ["CreateTask"] = """{"kind":"run","input":{"message":"Summarise my newest document."}}""",
         ["AddOwnMemory"] = """{"text":"I prefer short answers."}""",
         ["EditOwnMemory"] = """{"text":"I prefer long answers."}""",
+        ["ImportOwnMemories"] = """{"format":"agentflow-memories-1","memories":[]}""",
         ["SearchOwnMemories"] = """{"query":"preferences","topK":5}""",
         ["DecideOwnReview"] = """{"decision":"approve","text":"I prefer short answers with sources."}""",
         ["CreateInvite"] = """{"email":"grace@example.org","role":"user"}""",

@@ -1,5 +1,7 @@
 using System.Net.ServerSentEvents;
 using System.Runtime.CompilerServices;
+using System.Security.Cryptography;
+using System.Text.Json;
 using System.Threading.Channels;
 using AgentFlow.ApiService.Documents;
 using AgentFlow.ApiService.Identity;
@@ -17,6 +19,7 @@ namespace AgentFlow.ApiService.Tasks;
 internal static class TaskEndpoints
 {
     private const int MaxPage = 200;
+    private const short MaxPriority = 10;
 
     private static readonly string[] Statuses = [.. Enum.GetNames<BackgroundTaskStatus>().Select(name => name.ToLowerInvariant())];
 
@@ -30,8 +33,8 @@ internal static class TaskEndpoints
             .ProducesProblem(400).ProducesProblem(404);
         tasks.MapGet("/", ListAsync).WithName("ListTasks").WithSummary("The caller's tasks, newest first").ProducesProblem(400);
         tasks.MapGet("/{id}", GetAsync).WithName("GetTask").WithSummary("One task with its progress, result or error");
-        tasks.MapGet("/{id}/events", EventsAsync).Streams().WithName("GetTaskEvents").WithSummary("The task's state now and at every change, until it ends")
-            .Produces(200, contentType: "text/event-stream").ProducesProblem(404);
+        tasks.MapGet("/{id}/events", EventsAsync).Streams().WithName("GetTaskEvents").WithSummary("The task's state now and at every change, until it ends; goes on after Last-Event-ID")
+            .Produces(200, contentType: "text/event-stream").Produces(204).ProducesProblem(404);
         tasks.MapGet("/{id}/file", FileAsync).Streams().LimitAs(LimitKind.Upload).WithName("GetTaskFile").WithSummary("The file that a task made, such as an export")
             .Produces(200, contentType: "application/json").ProducesProblem(404);
         tasks.MapPost("/{id}/cancel", CancelAsync).WithIdempotency().WithName("CancelTask").WithSummary("Cancels what waits and asks what runs to stop; no error when it has ended");
@@ -42,9 +45,17 @@ internal static class TaskEndpoints
         CreateTaskRequest request, HttpContext context, Caller caller, DurableQueue queue, DocumentStore documents, CancellationToken ct)
     {
         TaskKinds.Validate(request.Kind, request.Input);
+        if (Math.Abs((int)request.Priority) > MaxPriority)
+            return Problem.Invalid("priority", $"priority is -{MaxPriority} to {MaxPriority}.");
         Guid? id = request.Kind == TaskKinds.Ingest
-            ? (await documents.RetryAsync(caller.Owner, TaskKinds.Read<IngestAgain>(request.Input).DocumentId, ct))?.Value
-            : await queue.EnqueueAsync(new QueuedTask(caller.Owner.Value, request.Kind, TaskKinds.ForKey(request.Kind, request.Input, caller.KeyId)) { Id = IdempotencyKey.DeriveId(context) }, ct);
+            ? (await documents.RetryAsync(caller.Owner, TaskKinds.Read<IngestAgain>(request.Input).DocumentId, ct, request.Priority))?.Value
+            : await queue.EnqueueAsync(
+                new QueuedTask(caller.Owner.Value, request.Kind, TaskKinds.ForKey(request.Kind, request.Input, caller.KeyId))
+                {
+                    Id = IdempotencyKey.DeriveId(context),
+                    Priority = request.Priority,
+                },
+                ct);
         return id is { } known && await queue.GetAsync(caller.Owner.Value, known, ct) is { } task
             ? TypedResults.AcceptedAtRoute(Show(task), "GetTask", new { id = known })
             : Problem.NotFound("document");
@@ -68,11 +79,17 @@ internal static class TaskEndpoints
     private static async Task<Results<Ok<BackgroundTask>, ProblemHttpResult>> GetAsync(string id, Caller caller, DurableQueue queue, CancellationToken ct) =>
         await FindAsync(id, caller, queue, ct) is { } task ? TypedResults.Ok(Show(task)) : Problem.NotFound("task");
 
-    private static async Task<Results<ServerSentEventsResult<BackgroundTask>, ProblemHttpResult>> EventsAsync(
-        string id, Caller caller, DurableQueue queue, IHostApplicationLifetime lifetime, CancellationToken ct) =>
-        await FindAsync(id, caller, queue, ct) is { } task
-            ? TypedResults.ServerSentEvents(WatchAsync(caller.Owner.Value, task.Id, queue, lifetime.ApplicationStopping, ct))
-            : Problem.NotFound("task");
+    /// <summary>204 for a client that has seen the end already: browsers come back after every end of a stream until they are told that there is no more.</summary>
+    private static async Task<Results<ServerSentEventsResult<BackgroundTask>, NoContent, ProblemHttpResult>> EventsAsync(
+        string id, HttpContext context, Caller caller, DurableQueue queue, IHostApplicationLifetime lifetime, CancellationToken ct)
+    {
+        if (await FindAsync(id, caller, queue, ct) is not { } task)
+            return Problem.NotFound("task");
+        var seen = context.Request.Headers["Last-Event-ID"].ToString();
+        return task.EndedAt is not null && seen == EventId(Show(task))
+            ? TypedResults.NoContent()
+            : TypedResults.ServerSentEvents(WatchAsync(caller.Owner.Value, task.Id, seen, queue, lifetime.ApplicationStopping, ct));
+    }
 
     private static async Task FileAsync(string id, Caller caller, TaskFiles files, HttpContext context, CancellationToken ct)
     {
@@ -109,7 +126,7 @@ internal static class TaskEndpoints
         TaskId.TryParse(id, null, out var task) ? queue.GetAsync(caller.Owner.Value, task.Value, ct) : Task.FromResult<TaskRecord?>(null);
 
     private static async IAsyncEnumerable<SseItem<BackgroundTask>> WatchAsync(
-        Guid owner, Guid id, DurableQueue queue, CancellationToken stopping, [EnumeratorCancellation] CancellationToken ct)
+        Guid owner, Guid id, string seen, DurableQueue queue, CancellationToken stopping, [EnumeratorCancellation] CancellationToken ct)
     {
         using var ends = CancellationTokenSource.CreateLinkedTokenSource(ct, stopping);
         var changes = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
@@ -118,13 +135,13 @@ internal static class TaskEndpoints
             if (changed is null || changed == id)
                 changes.Writer.TryWrite(true);
         });
-        BackgroundTask? shown = null;
         while (await queue.GetAsync(owner, id, ends.Token) is { } task)
         {
             var state = Show(task);
-            if (state != shown)
-                yield return new SseItem<BackgroundTask>(state, "task");
-            shown = state;
+            var number = EventId(state);
+            if (number != seen)
+                yield return new SseItem<BackgroundTask>(state, "task") { EventId = number };
+            seen = number;
             if (task.EndedAt is not null)
                 yield break;
             await WaitAsync(changes.Reader, ends.Token);
@@ -145,6 +162,10 @@ internal static class TaskEndpoints
         }
     }
 
+    /// <summary>Names what the event says, so that a client which comes back is told only what is new.</summary>
+    private static string EventId(BackgroundTask state) =>
+        Convert.ToHexStringLower(SHA256.HashData(JsonSerializer.SerializeToUtf8Bytes(state, ContractJson.Options)).AsSpan(0, 8));
+
     private static BackgroundTask Show(TaskRecord task) => new()
     {
         Id = new TaskId(task.Id),
@@ -152,6 +173,7 @@ internal static class TaskEndpoints
         Status = Enum.Parse<BackgroundTaskStatus>(task.Status, ignoreCase: true),
         Progress = Math.Round(task.Progress, 3),
         Step = task.Step,
+        Priority = task.Priority,
         Attempts = task.Attempts,
         Result = task.Result,
         Error = task.Error,

@@ -27,6 +27,9 @@ public sealed record BackgroundTask
     /// <summary>What is being done, for people.</summary>
     public string? Step { get; init; }
 
+    /// <summary>-10 to 10; higher goes first among the caller's own.</summary>
+    public required short Priority { get; init; }
+
     public required int Attempts { get; init; }
 
     public JsonElement? Result { get; init; }
@@ -40,4 +43,10 @@ public sealed record BackgroundTask
     public DateTimeOffset? EndedAt { get; init; }
 }
 
-public sealed record CreateTaskRequest(string Kind, JsonElement Input);
+/// <param name="Kind">What is to be done.</param>
+/// <param name="Input">What the kind needs.</param>
+public sealed record CreateTaskRequest(string Kind, JsonElement Input)
+{
+    /// <summary>-10 to 10; of the caller's own tasks that wait, the one with the highest goes first.</summary>
+    public short Priority { get; init; }
+}

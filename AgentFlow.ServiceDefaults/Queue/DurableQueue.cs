@@ -10,7 +10,7 @@ namespace AgentFlow.ServiceDefaults.Queue;
 public sealed class DurableQueue(Database database, Notifications notifications)
 {
     private const string Columns =
-        "id, owner_id, kind, input, status, attempts, max_attempts, progress, step, result, error, created_at, started_at, ended_at";
+        "id, owner_id, kind, input, status, attempts, max_attempts, progress, step, result, error, created_at, started_at, ended_at, priority";
 
     /// <summary>Adds the task to a batch of the same owner, or of a worker. Does nothing if its dedup key is taken.</summary>
     public void Enqueue(DbBatch batch, QueuedTask task) => EnqueueIf(batch, task, "true", []);
@@ -128,5 +128,6 @@ public sealed class DurableQueue(Database database, Notifications notifications)
         CreatedAt = row.Time(11),
         StartedAt = row.NullableTime(12),
         EndedAt = row.NullableTime(13),
+        Priority = row.GetInt16(14),
     };
 }

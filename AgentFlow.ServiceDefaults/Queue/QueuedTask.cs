@@ -62,6 +62,9 @@ public sealed record TaskRecord
     /// <summary>queued, running, succeeded, failed, cancelled or dead.</summary>
     public required string Status { get; init; }
 
+    /// <summary>Higher goes first, within one owner.</summary>
+    public required short Priority { get; init; }
+
     public required int Attempts { get; init; }
 
     public required int MaxAttempts { get; init; }

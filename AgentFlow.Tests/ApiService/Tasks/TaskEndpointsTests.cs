@@ -33,6 +33,42 @@ public sealed class TaskEndpointsTests(ApiHost host) : IClassFixture<ApiHost>
     }
 
     [Fact]
+    public async Task Events_go_on_after_the_last_one_that_was_seen()
+    {
+        var user = await host.RegisterAsync();
+        var task = await CreateAsync(user, "questions", new { questions = new[] { "Who is there?" } });
+        await EndAsync(user, task.Id);
+        var ids = (await EventsAfterAsync(null)).Body.Split('\n').Where(line => line.StartsWith("id: ", StringComparison.Ordinal)).Select(line => line[4..]).ToList();
+
+        Assert.Equal(HttpStatusCode.OK, (await EventsAfterAsync("an older one")).Status);
+        Assert.Equal((HttpStatusCode.NoContent, string.Empty), await EventsAfterAsync(Assert.Single(ids)));
+
+        async Task<(HttpStatusCode Status, string Body)> EventsAfterAsync(string? seen)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, $"/api/tasks/{task.Id}/events");
+            request.Headers.TryAddWithoutValidation("Last-Event-ID", seen);
+            using var response = await user.Client.SendAsync(request, Ct);
+            return (response.StatusCode, await response.Content.ReadAsStringAsync(Ct));
+        }
+    }
+
+    [Fact]
+    public async Task A_task_has_the_priority_that_was_asked_for()
+    {
+        await using var idle = await ApiHost.StartAsync(new() { ["Queue:Enabled"] = "false" });
+        foreach (var priority in (int[])[0, -10, 10])
+        {
+            using var created = await idle.Admin.Client.PostAsJsonAsync("/api/tasks", new { kind = "reembed", input = new { }, priority }, Ct);
+            Assert.Equal(HttpStatusCode.Accepted, created.StatusCode);
+            Assert.Equal(priority, (await created.Content.ReadFromJsonAsync<BackgroundTask>(ContractJson.Options, Ct))!.Priority);
+        }
+
+        using var refused = await idle.Admin.Client.PostAsJsonAsync("/api/tasks", new { kind = "reembed", input = new { }, priority = 11 }, Ct);
+        Assert.Equal(HttpStatusCode.BadRequest, refused.StatusCode);
+        Assert.Contains("priority is -10 to 10.", await refused.Content.ReadAsStringAsync(Ct), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Document_is_ingested_again_on_request()
     {
         var user = await host.RegisterAsync();
