@@ -41,7 +41,7 @@ internal enum Scopes
     /// <summary>Reading and writing everywhere, except accounts, keys and administration.</summary>
     Write = 2,
 
-    /// <summary>Chats, runs, rooms, agents and tasks, both ways.</summary>
+    /// <summary>Chats, runs, rooms, agents and tasks, both ways; tasks on memories or documents need that scope, too.</summary>
     Chat = 4,
 
     /// <summary>Memories, both ways.</summary>

@@ -30,7 +30,7 @@ internal static class TaskEndpoints
     {
         var tasks = routes.MapGroup("/api/tasks").WithTags("Tasks").RequireAuthorization(Policies.Chat);
         tasks.MapPost("/", CreateAsync).LimitAs(LimitKind.Chat).WithIdempotency().WithName("CreateTask").WithSummary("Starts work in the background")
-            .ProducesProblem(400).ProducesProblem(404);
+            .ProducesProblem(400).ProducesProblem(403).ProducesProblem(404);
         tasks.MapGet("/", ListAsync).WithName("ListTasks").WithSummary("The caller's tasks, newest first").ProducesProblem(400);
         tasks.MapGet("/{id}", GetAsync).WithName("GetTask").WithSummary("One task with its progress, result or error");
         tasks.MapGet("/{id}/events", EventsAsync).Streams().WithName("GetTaskEvents").WithSummary("The task's state now and at every change, until it ends; goes on after Last-Event-ID")
@@ -45,6 +45,7 @@ internal static class TaskEndpoints
         CreateTaskRequest request, HttpContext context, Caller caller, DurableQueue queue, DocumentStore documents, CancellationToken ct)
     {
         TaskKinds.Validate(request.Kind, request.Input);
+        TaskAccess.Check(caller, request.Kind, request.Input);
         if (Math.Abs((int)request.Priority) > MaxPriority)
             return Problem.Invalid("priority", $"priority is -{MaxPriority} to {MaxPriority}.");
         Guid? id = request.Kind == TaskKinds.Ingest
@@ -93,6 +94,7 @@ internal static class TaskEndpoints
 
     private static async Task FileAsync(string id, Caller caller, TaskFiles files, HttpContext context, CancellationToken ct)
     {
+        TaskAccess.CheckFile(caller);
         if (!TaskId.TryParse(id, null, out var task) || await files.SizeAsync(caller.Owner.Value, task.Value, ct) is not { } size)
             throw new ProblemException(StatusCodes.Status404NotFound, "not_found", "There is no such task, or it made no file.");
         context.Response.ContentType = "application/json; charset=utf-8";
@@ -117,6 +119,7 @@ internal static class TaskEndpoints
             return Problem.NotFound("task");
         if (task.Kind == TaskKinds.Ingest)
             return Problem.Result(StatusCodes.Status409Conflict, "not_replayable", "A document is tried again by POST /api/documents/{id}/retry.");
+        TaskAccess.Check(caller, task.Kind, task.Input);
         return await queue.ReplayAsync(caller.Owner.Value, task.Id, ct)
             ? TypedResults.Ok(Show(await queue.GetAsync(caller.Owner.Value, task.Id, ct) ?? task))
             : Problem.Result(StatusCodes.Status409Conflict, "not_replayable", "Only a failed, dead or cancelled task can be put back.");

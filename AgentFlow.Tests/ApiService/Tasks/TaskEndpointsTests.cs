@@ -52,6 +52,34 @@ public sealed class TaskEndpointsTests(ApiHost host) : IClassFixture<ApiHost>
         }
     }
 
+    [Theory]
+    [InlineData("questions", """{"questions":["Who is there?"]}""", "chat")]
+    [InlineData("reembed", "{}", "documents")]
+    [InlineData("memory-export", "{}", "memory")]
+    [InlineData("memory-import", """{"items":[{"text":"I like tea."}]}""", "memory")]
+    [InlineData("erase", """{"what":["documents"]}""", "documents")]
+    [InlineData("erase", """{"what":["memories"]}""", "memory")]
+    public async Task A_key_needs_the_scope_of_what_a_task_works_on(string kind, string input, string scope)
+    {
+        await using var idle = await ApiHost.StartAsync(new() { ["Queue:Enabled"] = "false" });
+        foreach (var other in (string[])["documents", "memory"])
+        {
+            using var client = await idle.Admin.KeyClientAsync("chat", other);
+            using var asked = await client.PostAsJsonAsync("/api/tasks", new { kind, input = JsonElement.Parse(input) }, Ct);
+            Assert.Equal(scope == "chat" || scope == other ? HttpStatusCode.Accepted : HttpStatusCode.Forbidden, asked.StatusCode);
+        }
+
+        using var writer = await idle.Admin.KeyClientAsync("write");
+        using var created = await writer.PostAsJsonAsync("/api/tasks", new { kind, input = JsonElement.Parse(input) }, Ct);
+        var task = (await created.Content.ReadFromJsonAsync<BackgroundTask>(ContractJson.Options, Ct))!;
+        using var chat = await idle.Admin.KeyClientAsync("chat");
+        using var cancelled = await chat.PostAsync($"/api/tasks/{task.Id}/cancel", null, Ct);
+        using var replayed = await chat.PostAsync($"/api/tasks/{task.Id}/replay", null, Ct);
+        using var file = await chat.GetAsync($"/api/tasks/{task.Id}/file", Ct);
+        Assert.Equal(scope == "chat" ? HttpStatusCode.OK : HttpStatusCode.Forbidden, replayed.StatusCode);
+        Assert.Equal((HttpStatusCode.OK, HttpStatusCode.Forbidden), (cancelled.StatusCode, file.StatusCode));
+    }
+
     [Fact]
     public async Task A_task_has_the_priority_that_was_asked_for()
     {
