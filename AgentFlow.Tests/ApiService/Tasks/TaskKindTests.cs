@@ -89,6 +89,18 @@ public sealed class TaskKindTests(TaskKindTests.Services services) : IClassFixtu
         static List<string> Memories(string exported) => [.. JsonElement.Parse(exported).GetProperty("memories").EnumerateArray().Select(one => one.GetRawText())];
     }
 
+    [Theory]
+    [InlineData("""[{"memory":"The boiler is old."},null]""", "invalid_import")]
+    [InlineData("""{"memories":[{"memory":"The boiler is old."}""", "invalid_json")]
+    public async Task An_import_that_can_not_be_taken_is_refused_as_the_memory_service_refuses_it(string body, string code)
+    {
+        var user = await host.RegisterAsync();
+        using var refused = await user.Client.PostAsync("/api/memories/import", new StringContent(body, System.Text.Encoding.UTF8, "application/json"), Ct);
+        var problem = JsonElement.Parse(await refused.Content.ReadAsStringAsync(Ct));
+        Assert.Equal((HttpStatusCode.BadRequest, code), (refused.StatusCode, problem.GetProperty("code").GetString()));
+        Assert.Empty(await TextsAsync(user));
+    }
+
     [Fact]
     public async Task Only_the_claim_that_ended_a_task_made_its_file()
     {
