@@ -17,16 +17,10 @@ internal static class TaskAccess
             Check(caller, area);
     }
 
-    /// <summary>Files are memories.</summary>
-    /// <exception cref="ProblemException">403: the key may not read memories.</exception>
-    public static void CheckFile(Caller caller) => Check(caller, Policies.Requirements[Policies.MemoryRead], "memory");
-
-    private static void Check(Caller caller, string area) => Check(caller, Policies.Requirements[area], area);
-
-    private static void Check(Caller caller, AccessRequirement needed, string scope)
+    private static void Check(Caller caller, string area)
     {
-        if (!needed.Allows(caller, HttpMethods.Post))
-            throw new ProblemException(StatusCodes.Status403Forbidden, "forbidden", $"A key needs the scope {scope} for this task, too.");
+        if (!Policies.Requirements[area].Allows(caller, HttpMethods.Post))
+            throw new ProblemException(StatusCodes.Status403Forbidden, "forbidden", $"A key needs the scope {area} for this task, too.");
     }
 
     /// <summary>Of <see cref="Policies.Documents"/> and <see cref="Policies.Memory"/>.</summary>

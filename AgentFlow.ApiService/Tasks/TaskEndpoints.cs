@@ -35,7 +35,8 @@ internal static class TaskEndpoints
         tasks.MapGet("/{id}", GetAsync).WithName("GetTask").WithSummary("One task with its progress, result or error");
         tasks.MapGet("/{id}/events", EventsAsync).Streams().WithName("GetTaskEvents").WithSummary("The task's state now and at every change, until it ends; goes on after Last-Event-ID")
             .Produces(200, contentType: "text/event-stream").Produces(204).ProducesProblem(404);
-        tasks.MapGet("/{id}/file", FileAsync).Streams().LimitAs(LimitKind.Upload).WithName("GetTaskFile").WithSummary("The file that a task made, such as an export")
+        tasks.MapGet("/{id}/file", FileAsync).RequireAuthorization(Policies.MemoryRead).Streams().LimitAs(LimitKind.Upload).WithName("GetTaskFile")
+            .WithSummary("The file that a task made: memories that were exported")
             .Produces(200, contentType: "application/json").ProducesProblem(404);
         tasks.MapPost("/{id}/cancel", CancelAsync).WithIdempotency().WithName("CancelTask").WithSummary("Cancels what waits and asks what runs to stop; no error when it has ended");
         tasks.MapPost("/{id}/replay", ReplayAsync).WithIdempotency().WithName("ReplayTask").WithSummary("Puts a failed, dead or cancelled task back with fresh attempts").ProducesProblem(409);
@@ -94,7 +95,6 @@ internal static class TaskEndpoints
 
     private static async Task FileAsync(string id, Caller caller, TaskFiles files, HttpContext context, CancellationToken ct)
     {
-        TaskAccess.CheckFile(caller);
         if (!TaskId.TryParse(id, null, out var task) || await files.SizeAsync(caller.Owner.Value, task.Value, ct) is not { } size)
             throw new ProblemException(StatusCodes.Status404NotFound, "not_found", "There is no such task, or it made no file.");
         context.Response.ContentType = "application/json; charset=utf-8";

@@ -108,7 +108,7 @@ internal static class RouteTable
         GET    /api/tasks                         chat-read
         GET    /api/tasks/{id}                    chat-read
         GET    /api/tasks/{id}/events             chat-read
-        GET    /api/tasks/{id}/file               chat-read
+        GET    /api/tasks/{id}/file               memory-read
         POST   /api/tasks/{id}/cancel             chat-write
         POST   /api/tasks/{id}/replay             chat-write
         GET    /api/memories                      memory-read
